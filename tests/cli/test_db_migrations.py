@@ -372,6 +372,13 @@ def test_nothing_is_changed_without_the_folder(
     assert execute(database_url, "SELECT version_num FROM itemsapi_item_version") == []
 
 
+def test_check_warns_of_older_tables_and_names_the_upgrade(own_shell: Shell, project: Path) -> None:
+    """So it may stand before the upgrade in the commands of a start (R-24)."""
+    write_revision(project, "one", "pass")
+    done = own_shell.run("check")
+    assert (done.code, done.out.splitlines()[-1]) == (0, "Next: `itemsapi db upgrade`.")
+
+
 @pytest.mark.parametrize("words", [("downgrade", "base", "--blueprints", "--yes"), ("upgrade",)])
 def test_a_folder_without_the_current_revision_is_reported(
     own_shell: Shell, project: Path, words: tuple[str, ...]

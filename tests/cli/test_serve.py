@@ -129,6 +129,27 @@ def test_the_first_admin_signs_in_with_the_shown_password(served: Served) -> Non
     assert (status, "users:write" in tokens["scope"]) == (200, True)
 
 
+def addresses_in_samples(document: dict[str, Any]) -> set[str]:
+    """Return the addresses of the service in the code samples of its document."""
+    operation = document["paths"]["/items"]["get"]
+    sources = [sample["source"] for sample in operation["x-codeSamples"]]
+    return {found[1] for text in sources for found in re.finditer(r"(https?://\S+?)/items", text)}
+
+
+def test_the_code_samples_name_the_port_that_the_service_listens_on(served: Served) -> None:
+    """A reader pastes them as they are."""
+    _, document = served.send("GET", "/openapi.json")
+    assert addresses_in_samples(document) == {f"http://localhost:{served.port}"}
+
+
+def test_the_code_samples_name_the_public_url_when_it_is_set(tmp_path: Path) -> None:
+    """Whatever port the service listens on: a proxy stands in front of it."""
+    served = serve(tmp_path, ITEMSAPI_PUBLIC_URL="https://api.example/shop")
+    _, document = served.send("GET", "/openapi.json")
+    served.stop()
+    assert addresses_in_samples(document) == {"https://api.example/shop"}
+
+
 def test_serve_shows_no_password_note_in_development(served: Served) -> None:
     """In development the password works without a change (S-119)."""
     user, shown, blank = served.output.splitlines()[2:5]

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from support.document_blocks import Block, read_blocks
-from support.document_runner import DocumentRunner, output_pattern
+from support.document_blocks import Block, apply_changes, read_blocks
+from support.document_runner import DocumentRunner, contained_pattern, output_pattern
 from support.terminals import CommandFailed, Machine, open_machine, split_last_command
 
 PAGE = """\
+## First
+
 1. Save it:
 
    <!-- run file=a.py then="python a.py" -->
@@ -30,6 +32,17 @@ PAGE = """\
 ```python
 print(2)
 ```
+"""
+
+
+REFUSING = """
+from wsgiref.simple_server import make_server
+
+def refuse(environ, start_response):
+    start_response("401 Unauthorized", [])
+    return []
+
+make_server("127.0.0.1", 8001, refuse).serve_forever()
 """
 
 
@@ -56,13 +69,14 @@ def test_blocks_are_read_with_their_comments(tmp_path: Path) -> None:
         (True, "./run\n"),
         (True, "print(2)\n"),
     ]
+    assert blocks[0].section == "First"
     assert blocks[0].options == {"file": "a.py", "then": "python a.py"}
 
 
 def test_a_program_without_a_comment_is_a_fault(tmp_path: Path) -> None:
     """Nobody knows its file; a command needs no comment."""
     (tmp_path / "a.md").write_text(PAGE, "utf-8")
-    assert [block.line for block in read_blocks(tmp_path, "a.md") if block.fault] == [17]
+    assert [block.line for block in read_blocks(tmp_path, "a.md") if block.fault] == [19]
 
 
 @pytest.mark.parametrize(
@@ -70,15 +84,42 @@ def test_a_program_without_a_comment_is_a_fault(tmp_path: Path) -> None:
     [
         ('{"token":"eyJabc..."}', '{"token":"eyJaxx-longer"}', True),
         ('{"token":"eyJabc..."}', '{"token":""}', False),
-        ("a ... z", "a b c z", True),
+        ('{"a":1, ...}', '{"a":1,"b":{"c":2},"d":3}', True),
+        ('{"a":1, ...}', '{"a":1}\n{"b":2}', False),
+        ('[{"a":1,...}]', '[{"a":1},{"a":2}]', False),
+        ("2 passed in ...", "2 passed in 0.12s", True),
+        ("2 passed in ...", "2 passed in 0.12s\n1 error", False),
+        ("...\n2 passed", "..\n\n2 passed", True),
+        ("...\n2 passed", "12 passed", False),
+        ("a ... z", "a b c z", False),
         ('{"id":"01a20674-a3d5-7036-ac54-25b05916461c"}', '{"id":"7"}', False),
         ('{"status":401}', '{"status":403}', False),
     ],
 )
 def test_only_what_differs_between_runs_may_differ(shown: str, printed: str, is_same: bool) -> None:
-    """Tokens, ids, times, and what is left out."""
+    """Tokens, ids, times, and what is left out: members, lines, or the rest of a line."""
     pattern, _ = output_pattern(shown)
-    assert bool(re.fullmatch(pattern, printed, re.DOTALL)) == is_same
+    assert bool(re.fullmatch(pattern, printed)) == is_same
+
+
+def test_an_output_contains_the_texts_in_their_order() -> None:
+    """Of the option `shows`; readers do not see it."""
+    pattern, _ = contained_pattern("one...two")
+    found = [bool(re.fullmatch(pattern, text)) for text in ("0 one\n\ntwo", "two one", "one")]
+    assert found == [True, False, False]
+
+
+def test_changes_are_made_where_the_page_shows_them() -> None:
+    """Each with a line around it, and dots for the lines that stay."""
+    changes = " a\n-b\n+B\n+\n...\n\n+e\n d\n"
+    assert apply_changes("a\nb\nc\n\nd\n", changes) == "a\nB\n\nc\n\ne\nd\n"
+
+
+@pytest.mark.parametrize("text", ["a\nc\n", "a\nb\na\nb\n"], ids=["no place", "two places"])
+def test_a_change_without_a_place_is_a_failure(text: str) -> None:
+    """A reader would not know where."""
+    with pytest.raises(ValueError, match="places for this change"):
+        apply_changes(text, " a\n-b\n")
 
 
 @pytest.mark.parametrize(
@@ -113,6 +154,19 @@ def test_a_command_that_fails_is_a_failure(machine: Machine) -> None:
         run(machine, "failing", "sh", "false\necho end")
 
 
+def test_a_command_that_should_fail_and_does_not_is_a_failure(machine: Machine) -> None:
+    """With the option `fails`, which every command of the block must obey."""
+    run(machine, "broken", "console", "$ false\n", fails="")
+    with pytest.raises(CommandFailed):
+        run(machine, "whole", "console", "$ true\n", fails="")
+
+
+def test_a_server_that_refuses_us_responds(machine: Machine) -> None:
+    """A guarded endpoint is served."""
+    run(machine, "refusing", "python", REFUSING, file="refusing.py")
+    run(machine, "refusing", "console", "$ python refusing.py", serves="localhost:8001/")
+
+
 def test_a_server_that_ends_is_a_failure(machine: Machine) -> None:
     """Its output is shown."""
     with pytest.raises(CommandFailed, match="Could not locate a Flask application"):
@@ -125,7 +179,11 @@ def test_a_server_that_ends_is_a_failure(machine: Machine) -> None:
         ("root", "id -u | grep -cx 0 || true", "0"),
         ("home", "ls -A $HOME | grep -v '\\.out$\\|\\.in$\\|^empty\\|\\.sh$' || echo none", "none"),
         ("path", "env | grep ^PYTHON || echo none", "none"),
-        ("wheel", "python -c 'import itemsapi; print(itemsapi.__file__)'", "...site-packages..."),
+        (
+            "wheel",
+            "python -c 'import itemsapi as i; print(i.__file__)' | grep -o site-packages",
+            "site-packages",
+        ),
         ("network", "curl -s https://pypi.org || echo none", "none"),
     ],
 )

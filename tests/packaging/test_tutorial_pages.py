@@ -1,39 +1,49 @@
-"""The pages of the tutorial show its files as they are, and are the same in both languages.
+"""The pages of the tutorial agree with each other, and are the same in both languages.
 
-After a change of a file of the tutorial, or of a block at a prompt on an English page, run this
-file with `ITEMSAPI_TEST_WRITE=1`: it writes the blocks of the pages in both languages.
+`test_documents.py` does what they say. After a change of a block on an English page, run this file
+with `ITEMSAPI_TEST_WRITE=1`: it writes the whole programs at the ends of the pages, and the blocks
+of the Japanese pages.
 """
 
 import os
 import re
+from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 
 import pytest
 
-from support.tutorial import DOCS, TRANSLATED, TUTORIAL, blocks, read, with_blocks
+from support.document_blocks import Block, apply_changes, read_blocks, with_texts
 
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+TUTORIAL = DOCS / "tutorial"
 PAGES = [*sorted(TUTORIAL.glob("*.md"))]  # the last one is the index
 LINK = re.compile(r"\]\(([^)\s#]+)")
 HEADING = re.compile(r"^#+ ", re.MULTILINE)
-FOLDERS = sorted(TUTORIAL.glob("step_*"))
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
-def written(page: Path, expected: str) -> str:
-    """Return the text of a page, after it was written if that is asked for."""
+def blocks_of(page: Path) -> list[Block]:
+    """Return the code blocks of a page."""
+    return read_blocks(ROOT, str(page.relative_to(ROOT)))
+
+
+def written(page: Path, texts: list[str]) -> list[Block]:
+    """Return the blocks of a page, after these texts were written into it if that is asked for."""
     if os.environ.get("ITEMSAPI_TEST_WRITE"):
-        page.write_text(expected, "utf-8")
-    return page.read_text("utf-8")
+        page.write_text(with_texts(page.read_text("utf-8"), texts), "utf-8")
+    return blocks_of(page)
 
 
 def translation(page: Path) -> Path:
     """Return the same page in Japanese."""
-    return TRANSLATED / page.name
+    return DOCS / "ja" / "tutorial" / page.name
 
 
 def prose(page: Path) -> str:
     """Return a page without its code blocks."""
-    return with_blocks(page.read_text("utf-8"), iter([""] * 99))
+    return with_texts(page.read_text("utf-8"), repeat(""))
 
 
 def targets(page: Path) -> list[str]:
@@ -50,19 +60,48 @@ def translated(target: str) -> str:
     return japanese if (DOCS / japanese).exists() else target.replace(".svg", ".ja.svg")
 
 
+def followed() -> Iterator[tuple[Block, str]]:
+    """Yield each block of the tutorial, with `app.py` as it is after the block."""
+    program = ""
+    for page in PAGES:
+        before = program
+        for block in blocks_of(page):
+            if is_program(block) and program == before:
+                program = block.text
+            elif block.language == "diff":
+                program = apply_changes(program, block.text)
+            yield block, program
+
+
+def is_program(block: Block) -> bool:
+    """Return whether a block shows the whole program."""
+    return block.language == "python" and block.options.get("file") == "app.py"
+
+
+def programs() -> list[str]:
+    """Return `app.py` after each page."""
+    after = {block.document: program for block, program in followed()}
+    return [after[str(page.relative_to(ROOT))] for page in PAGES[:-1]]
+
+
 @each_page
-def test_a_page_shows_the_files_as_they_are(page: Path) -> None:
-    """The files that the tests run, and the changes between them."""
-    expected = with_blocks(page.read_text("utf-8"), iter([each.shown for each in blocks(page)]))
-    assert written(page, expected) == expected
+def test_the_whole_program_is_what_the_changes_on_the_page_make(page: Path) -> None:
+    """So a reader may apply the changes, or copy the whole program."""
+    blocks = [(block, program) for block, program in followed() if ROOT / block.document == page]
+    shown = [program if is_program(block) else block.text for block, program in blocks]
+    assert [block.text for block in written(page, shown)] == shown
 
 
 @each_page
 def test_both_languages_show_the_same_blocks(page: Path) -> None:
     """Byte for byte, with the same comments above them."""
-    shown, japanese = [each.shown for each in blocks(page)], translation(page)
-    written(japanese, with_blocks(japanese.read_text("utf-8"), iter(shown)))
-    assert blocks(japanese) == blocks(page)
+    english = blocks_of(page)
+    japanese = written(translation(page), [block.text for block in english])
+    told = [
+        [(each.language, each.text, each.options, each.reason_not_to_run) for each in blocks]
+        for blocks in (japanese, english)
+    ]
+    assert told[0] == told[1]
 
 
 @each_page
@@ -78,35 +117,16 @@ def test_both_languages_have_the_same_headings(page: Path) -> None:
     assert HEADING.findall(prose(translation(page))) == HEADING.findall(prose(page))
 
 
-@each_page
-def test_each_block_is_run_or_says_why_not(page: Path) -> None:
-    """By its comment."""
-    told = [each.reason or each.options.get("by") for each in blocks(page)]
-    assert [each for each in told if not each] == []
-
-
-def test_each_file_of_the_tutorial_is_on_a_page() -> None:
-    """So no file is there that no reader sees, and no test runs."""
-    shown = {path for page in PAGES for each in blocks(page) for path in each.options.values()}
-    files = {f"{each.parent.name}/{each.name}" for each in TUTORIAL.glob("step_*/*.*")}
-    assert files - shown == set()
-
-
-@pytest.mark.parametrize("step", range(1, len(FOLDERS)))
-def test_insecure_code_says_so_in_its_first_line(step: int) -> None:
-    """All steps but the last."""
+def test_insecure_code_says_so_in_its_first_line() -> None:
+    """All programs but the last."""
     warning = "# INSECURE ON PURPOSE: a step of the tutorial. Do not use this code."
-    assert {read(f"step_{step}/{name}").splitlines()[0] for name in apps(step)} == {warning}
-
-
-def apps(step: int) -> list[str]:
-    """Return the names of the applications of a step."""
-    return [name for name in ("before.py", "app.py") if (TUTORIAL / f"step_{step}" / name).exists()]
+    *insecure, layer = [text.splitlines()[0] for text in programs()]
+    assert ({*insecure}, layer) == ({warning}, "from flask import Flask")
 
 
 def test_the_lines_are_as_many_as_the_last_page_says() -> None:
     """In both languages."""
-    by_hand, layer = (len(read(f"step_{step}/app.py").splitlines()) for step in (11, 12))
+    by_hand, layer = (len(text.splitlines()) for text in programs()[-2:])
     last = TUTORIAL / "12-layer.md"
     for page in (last, translation(last)):
         numbers = set(re.findall(r"\b\d{2,3}\b", prose(page)))

@@ -1,14 +1,16 @@
 """Run the blocks of a document in order, as a reader does who copies each of them.
 
 What a `console` block shows must be what its commands print. Values that differ from run to run
-are compared by their form only, and `...` stands for any text. A value that a document shows and
-uses again, such as a token, is copied: later commands get the one that was really printed.
+are compared by their form only. `...` stands for what is left out: alone on a line for lines, at
+the end of a line or of a quoted text for its rest, and in a JSON object for members. A value that
+a document shows and uses again, such as a token, is copied: later commands get the one that was
+really printed.
 """
 
 import re
 from pathlib import Path
 
-from support.document_blocks import Block
+from support.document_blocks import Block, apply_changes
 from support.terminals import CommandFailed, Machine, Terminal
 
 VARYING = re.compile(
@@ -18,19 +20,22 @@ VARYING = re.compile(
   | (?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z)
   | (?P<password>\b[0-9a-f]{32}\b)
   | (?P<seconds>"expires_in":\d+)
-  | (?P<rest>\s*\.\.\.\s*)
+  | (?P<lines>^\.\.\.(?:\n|\Z))
+  | (?P<members>(?<=[{,])\ ?\.\.\.\ ?(?=[,}]))
+  | (?P<end>\.\.\.$)
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.MULTILINE,
 )
 FORMS = {
     "uuid": r"[0-9a-f-]{36}",
     "time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z",
     "password": r"[0-9a-f]{32}",
     "seconds": r'"expires_in":\d+',
-    "rest": r".*?",
+    "lines": r"(?:.*\n)*?(?:.*\Z)?",
+    "members": r"(?:[^{}\n]|\{[^{}\n]*\})*",
+    "end": r".+",
 }
 CONTEXTS = Path(__file__).parents[1] / "packaging" / "documents"
-PROMPT = re.compile(r"^\$ ", re.MULTILINE)
 
 
 class DocumentRunner:
@@ -48,7 +53,7 @@ class DocumentRunner:
         try:
             self._enter(block.options.get("folder", self._folder))
             self._run(block, self._terminal(block))
-        except CommandFailed as failed:
+        except (CommandFailed, ValueError) as failed:
             raise CommandFailed(f"{block}:\n{failed}") from None
 
     def _enter(self, folder: str) -> None:
@@ -68,16 +73,17 @@ class DocumentRunner:
         if name := options.get("file", options.get("append", "")):
             self._save(block, terminal.folder / name)
             output = self._shell(terminal, options["then"]) if "then" in options else ""
-        elif block.language == "console":
-            output = self._session(block.text, terminal)
+        elif "serves" in options:
+            output = self._serve(block, terminal)
         else:
             output = self._commands(block, terminal)
         if "Traceback" in output:
             raise CommandFailed(output)
-        self._compare(options.get("shows", "..."), output, anywhere=True)
+        pattern, names = contained_pattern(options.get("shows", ""))
+        self._compare(pattern, names, output, options.get("shows", ""))
 
     def _save(self, block: Block, path: Path) -> None:
-        """Save a block as its file, or add it to the file."""
+        """Save a block as its file, or add it to the file, or change the file."""
         options, text = block.options, block.text
         if "after" in options:
             text = (CONTEXTS / options["after"]).read_text("utf-8") + text
@@ -86,38 +92,36 @@ class DocumentRunner:
         if "below" in options:
             line = f"{options['below']}\n"
             text = path.read_text("utf-8").replace(line, line + text)
+        if block.language == "diff":
+            text = apply_changes(path.read_text("utf-8"), text)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
 
+    def _serve(self, block: Block, terminal: Terminal) -> str:
+        script = self._with_copies("\n".join(command for command, _ in block.session))
+        self._serving[self._folder] = script, block.options["serves"]
+        return terminal.serve(*self._serving[self._folder])
+
     def _commands(self, block: Block, terminal: Terminal) -> str:
-        script = self._with_copies(block.options.get("instead", block.text))
-        if "serves" not in block.options:
-            return self._shell(terminal, script)
-        url = block.options["serves"]
-        self._serving[self._folder] = script, url
-        return terminal.serve(script, url)
+        outputs = []
+        for command, shown in block.session:
+            script = f"if {command}\nthen false\nfi" if "fails" in block.options else command
+            outputs.append(self._shell(terminal, script))
+            if shown is not None:
+                self._compare(*output_pattern(shown.strip()), outputs[-1].strip(), shown)
+        return "\n".join(outputs)
 
     def _shell(self, terminal: Terminal, script: str) -> str:
         return terminal.run(self._with_copies(script))
-
-    def _session(self, text: str, terminal: Terminal) -> str:
-        outputs = []
-        for part in PROMPT.split(text)[1:]:
-            command, shown = split_session(part)
-            outputs.append(self._shell(terminal, command))
-            self._compare(shown, outputs[-1])
-        return "\n".join(outputs)
 
     def _with_copies(self, script: str) -> str:
         for shown, actual in self._copied.get(self._folder, {}).items():
             script = script.replace(shown, actual)
         return script
 
-    def _compare(self, shown: str, output: str, *, anywhere: bool = False) -> None:
-        """Compare an output with the shown one, and copy the values that differ."""
-        pattern, names = output_pattern(shown.strip())
-        compiled = re.compile(pattern, re.DOTALL)
-        found = compiled.search(output) if anywhere else compiled.fullmatch(output.strip())
+    def _compare(self, pattern: str, names: list[str], output: str, shown: str) -> None:
+        """Compare an output with the pattern of the shown one, and copy the values that differ."""
+        found = re.fullmatch(pattern, output)
         if found is None:
             raise CommandFailed(f"the document shows\n{shown}\nbut the output is\n{output}")
         pairs = zip(names, found.groups(), strict=True)
@@ -125,13 +129,12 @@ class DocumentRunner:
         self._copied.setdefault(self._folder, {}).update(copied)
 
 
-def split_session(part: str) -> tuple[str, str]:
-    """Split the text after a prompt into the command and the output that the document shows."""
-    lines = part.splitlines()
-    count = 1
-    while lines[count - 1].endswith("\\"):
-        count += 1
-    return "\n".join(lines[:count]), "\n".join(lines[count:])
+def contained_pattern(shown: str) -> tuple[str, list[str]]:
+    """Return the pattern of an output that contains texts in this order, between `...`."""
+    patterns = [output_pattern(part) for part in shown.split("...")]
+    anything = r"(?s:.*?)"
+    pattern = anything.join(["", *(pattern for pattern, _ in patterns), ""])
+    return pattern, [name for _, names in patterns for name in names]
 
 
 def output_pattern(shown: str) -> tuple[str, list[str]]:

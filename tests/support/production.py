@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 from support.document_blocks import read_blocks
 from support.nginx import find_nginx
 from support.postgres_database import execute
-from support.terminals import Machine, give_away
+from support.terminals import Machine, give_away, open_machine
 
 ROOT = Path(__file__).parents[2]
 CERTIFICATE = "/etc/itemsapi/api.crt"  # it signs itself; curl is told to trust it
@@ -92,8 +92,22 @@ def socket_of(server: str) -> Path:
     return Path(host, ".s.PGSQL.5432")
 
 
+@contextmanager
+def open_production(installed: Path, server: str) -> Iterator[Machine]:
+    """Yield a machine with the proxy, what leads to the database, and the secret of step 2."""
+    with open_machine(
+        installed,
+        {"CURL_CA_BUNDLE": CERTIFICATE},
+        readable=(socket_of(server),),
+        writable=(Path("/etc"),),
+        hosts=HOSTS,
+    ) as machine:
+        start(machine, server)
+        yield machine
+
+
 def start(machine: Machine, server: str) -> None:
-    """Start the proxy, and what leads to the database; run step 2."""
+    """Start the proxy, and what leads to the database; make the secret."""
     terminal = machine.terminal("around", 1)
     terminal.run("true")
     blocks = read_blocks(ROOT, "docs/operations.md")

@@ -26,8 +26,8 @@ END = "\x1e"  # separates the output of a command from its exit status
 OPEN = (
     "mkdir -p {folder} && cd {folder} && exec sh <{folder}.{number}.in >{folder}.{number}.out 2>&1"
 )
-WAIT = """
-until curl -sf -o "$HOME/.response" '{url}'; do
+WAIT = r"""
+until curl -s -o "$HOME/.response" -w '%{{http_code}}' '{url}' | grep -qx '[23]..\|401\|403'; do
     kill -0 {pid} 2>/dev/null || exit 1
     sleep 0.1
 done

@@ -41,8 +41,9 @@ def test_ipv4_is_used_when_a_name_has_two_addresses() -> None:
 
 
 def test_listening_fails_with_one_line_when_the_port_is_in_use(used_port: int) -> None:
-    """The port is not shared with the other socket."""
-    with pytest.raises(CannotListen, match=f"^cannot listen on 127.0.0.1:{used_port}: [^\n]+$"):
+    """It says what to do; the port is not shared with the other socket."""
+    line = rf"^cannot listen on 127.0.0.1:{used_port}: [^\n]+ or name another --port$"
+    with pytest.raises(CannotListen, match=line):
         listen("127.0.0.1", used_port)
 
 

@@ -21,7 +21,7 @@ from itemsapi.cli.settings_report import rows_of_set, settings_rows
 from itemsapi.cli.terminal import json_option, print_json, print_lines, print_table
 from itemsapi.clock import now
 from itemsapi.command_line import command_line
-from itemsapi.db import Database, TablesMissing, check_schema, sqlite
+from itemsapi.db import Database, UpgradeNeeded, check_schema, sqlite
 from itemsapi.db.ownership import has_other_tables, missing_tables
 from itemsapi.db.url import parse_database_url
 from itemsapi.issuer.secret_rotation import previous_secret_use
@@ -156,7 +156,7 @@ def _check_database(services: Services, *, is_host: bool) -> Iterator[Finding]:
 
 def _finding_of(error: Exception) -> Finding:
     """Return the finding for an error that an operator can fix; raise any other one."""
-    if isinstance(error, TablesMissing):
+    if isinstance(error, UpgradeNeeded):
         step = command_line("db upgrade")
         return Finding("warning", "database", f"reachable; {error}", step)
     if isinstance(error, SettingsError):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from itemsapi.db.schema import (
         Owner,
         SchemaOutdated,
-        TablesMissing,
+        UpgradeNeeded,
         check_schema,
         current_revision,
         downgrade,
@@ -50,7 +50,7 @@ __all__ = [
     "Owner",
     "SchemaOutdated",
     "Session",
-    "TablesMissing",
+    "UpgradeNeeded",
     "UtcDateTime",
     "check_schema",
     "create_revision",

@@ -42,8 +42,8 @@ class SchemaOutdated(RuntimeError):
     """The tables are missing or have another revision; the message says what to do."""
 
 
-class TablesMissing(SchemaOutdated):
-    """The database has no tables of the layer yet: it is new, or not the one that was meant."""
+class UpgradeNeeded(SchemaOutdated):
+    """The tables are missing, or older than this version needs: `db upgrade` mends it."""
 
 
 def upgrade(database: Database, revision: str | None = None, *, of: Owner = "layer") -> None:
@@ -231,11 +231,13 @@ def _require_own_newest(migrations: Migrations, current: str | None) -> None:
         return
     _require_own_known(migrations, current)
     if current is None and migrations == layer_migrations():
-        raise TablesMissing(f"the database has no tables yet; run {command_line('db upgrade')}")
+        raise UpgradeNeeded(f"the database has no tables yet; run {command_line('db upgrade')}")
     words = f"{migrations.subject} at revision {current or 'base'}, this version needs {newest}"
     advice = f"run {command_line('db upgrade')}"
-    if current is None:  # the tables of the layer are there, perhaps of somebody's application
-        advice += ", or, if this is the database of an application, name it with --app"
+    if current is not None:
+        raise UpgradeNeeded(f"{words}; {advice}")
+    # The tables of the layer are there, perhaps those of somebody's application.
+    advice += ", or, if this is the database of an application, name it with --app"
     raise SchemaOutdated(f"{words}; {advice}")
 
 
@@ -254,9 +256,9 @@ def require_newest(migrations: Migrations, connection: Connection) -> None:
 
 def _blueprints_outdated(
     migrations: Migrations, current: str | None, newest: str | None
-) -> SchemaOutdated:
+) -> UpgradeNeeded:
     words = f"{migrations.subject} at revision {current or 'base'}, {migrations.folder} has"
-    return SchemaOutdated(f"{words} {newest}; run {command_line('db upgrade')}")
+    return UpgradeNeeded(f"{words} {newest}; run {command_line('db upgrade')}")
 
 
 def _require_known(migrations: Migrations, connection: Connection) -> str | None:

@@ -3,6 +3,7 @@
 The workers share one socket, so that when one dies the others accept the waiting connections.
 """
 
+import errno
 import resource
 import socket
 import sys
@@ -58,4 +59,6 @@ def raise_file_limit() -> int:
 
 def _cannot_listen(host: str, port: int, error: Exception) -> CannotListen:
     reason = getattr(error, "strerror", None) or error
-    return CannotListen(f"cannot listen on {host}:{port}: {reason}")
+    is_used = getattr(error, "errno", None) == errno.EADDRINUSE
+    advice = "; stop the program that listens there, or name another --port" if is_used else ""
+    return CannotListen(f"cannot listen on {host}:{port}: {reason}{advice}")

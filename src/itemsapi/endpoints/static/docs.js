@@ -47,6 +47,7 @@ Redoc.init(
     showExtensions: ["x-access"],
     hideDownloadButton: false,
     hideSchemaPattern: true,
+    maxDisplayedEnumValues: 12, // a button shows the rest, such as all currencies
     theme: themeOf(dark.matches),
   },
   place,
