@@ -129,6 +129,7 @@ def test_detail_of_a_problem_is_japanese(site: Site, japanese_page: Page) -> Non
         ("#/audit", "サインイン"),
         ("#/account", "監査ログを見る"),
         ("#/roles", "自分のアイテムを見る"),
+        ("#/roles", "自分のアイテムを管理します"),
         ("#/roles/member", "ロールでできることを変更する"),
     ],
 )

@@ -58,7 +58,7 @@ def test_operator_sees_the_owners_of_items(admin_page: Page, owner: str) -> None
     admin_page.reload()
     row(admin_page, f"Lamp of {owner}").get_by_role("link", name=owner, exact=True).click()
     expect(admin_page.get_by_text("1 item on this page")).to_be_visible()
-    expect(admin_page.get_by_text("Filtered")).to_be_visible()
+    expect(admin_page.get_by_role("link", name="Clear filters")).to_be_visible()
 
 
 def test_member_sees_no_column_of_owners(open_console: OpenConsole, owner: str) -> None:
@@ -86,7 +86,7 @@ def test_user_is_found_by_the_beginning_of_the_name(site: Site, admin_page: Page
 
 
 def test_whole_list_is_shown_again_after_a_search_without_result(admin_page: Page) -> None:
-    """By a link in the empty list."""
+    """By a link beside the filters."""
     admin_page.evaluate("() => { location.hash = '#/users?q=nobody-has-this-name' }")
     expect(admin_page.get_by_text("No user matches.")).to_be_visible()
     admin_page.get_by_role("link", name="Clear filters").click()

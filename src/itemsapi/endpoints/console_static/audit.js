@@ -4,7 +4,7 @@ import { empty, h, table } from "./dom.js";
 import { choice, field } from "./forms.js";
 import { tCount, timeElement } from "./formats.js";
 import { knownTerms, t, term } from "./i18n.js";
-import { clearLink, filterForm, listAddress, pager } from "./lists.js";
+import { filterForm, listAddress, pager } from "./lists.js";
 import { findUserId, loadUserNames } from "./user_names.js";
 
 const LIMIT = 50;
@@ -65,6 +65,6 @@ export const show = async ({ query }) => {
   const events = rows(data);
   const names = await loadUserNames(events.flatMap(({ user_id, caller_id }) => [user_id, caller_id]));
   const count = h("p", { class: "lead", role: "status" }, tCount("audit.count", events.length));
-  const list = events.length ? table(t("audit.title"), columns(names), events) : empty(t("audit.none"), clearLink("audit"));
+  const list = events.length ? table(t("audit.title"), columns(names), events) : empty(t("audit.none"));
   return { title: t("audit.title"), nodes: [count, filter(query), list, pager("audit", query, data.next_cursor)] };
 };

@@ -1,10 +1,10 @@
 /** The list of items: filter, order, pages; for operators with the owners. */
 import { call, hasScope } from "./api.js";
-import { badge, empty, h, icon, table } from "./dom.js";
+import { empty, h, icon, table } from "./dom.js";
 import { choice, field } from "./forms.js";
 import { formatMoney, number, tCount, timeElement } from "./formats.js";
 import { t } from "./i18n.js";
-import { clearLink, filterForm, listAddress, pager } from "./lists.js";
+import { filterForm, listAddress, pager } from "./lists.js";
 import { loadUserNames } from "./user_names.js";
 
 const LIMIT = 25;
@@ -62,8 +62,8 @@ export const show = async ({ query }) => {
   const names = await loadOwners(data.items);
   const filtered = ["q", "tag", "owner_id"].some((name) => query.has(name));
   const count = h("p", { class: "lead", role: "status" }, tCount("items.count", data.items.length));
-  const nothing = filtered ? empty(t("items.nothing"), clearLink("items")) : empty(t("items.none"), hasScope("items:write") ? create() : "");
-  const top = h("div", { class: "top" }, count, filtered ? badge(t("list.filtered"), "on") : null, hasScope("items:write") && create());
+  const nothing = filtered ? empty(t("items.nothing")) : empty(t("items.none"), hasScope("items:write") ? create() : "");
+  const top = h("div", { class: "top" }, count, hasScope("items:write") && create());
   const list = data.items.length ? table(t("items.title"), columns(names), data.items) : nothing;
   return { title: t("items.title"), nodes: [top, filter(query), list, pager("items", query, data.next_cursor)] };
 };

@@ -12,7 +12,8 @@ export const listAddress = (list, values) => {
 };
 
 /**
- * Make the form above a list. The hash gets the filters, so that a link to the list contains them.
+ * Make the form above a list, with a link that shows the whole list again. The hash gets the filters,
+ * so that a link to the list contains them.
  * @param {string} list @param {{name: string, node: Node, input: any}[]} fields
  * @param {Record<string, string | null>} [kept] parameters that have no field
  */
@@ -22,8 +23,10 @@ export const filterForm = (list, fields, kept = {}) => {
     const typed = fields.map(({ name, input }) => [name, input.value.trim()]);
     location.hash = listAddress(list, { ...kept, ...Object.fromEntries(typed) });
   };
-  const button = h("div", { class: "field" }, h("button", {}, icon("search"), t("list.filter")));
-  return h("form", { class: "filter", role: "search", onsubmit: apply }, ...fields.map(({ node }) => node), button);
+  const isFiltered = [...Object.values(kept), ...fields.map(({ input }) => input.value)].some(Boolean);
+  const clear = isFiltered && h("a", { class: "button quiet", href: `#/${list}` }, t("list.clear"));
+  const buttons = h("div", { class: "buttons" }, h("button", {}, icon("search"), t("list.filter")), clear);
+  return h("form", { class: "filter", role: "search", onsubmit: apply }, ...fields.map(({ node }) => node), buttons);
 };
 
 /**
@@ -36,6 +39,3 @@ export const pager = (list, query, next) => {
   const following = next && h("a", { class: "button", rel: "next", href: link(next) }, t("app.next"));
   return (first || following) && h("nav", { class: "buttons", "aria-label": t("app.pages") }, first, following);
 };
-
-/** Make the link that shows the whole list again. @param {string} list */
-export const clearLink = (list) => h("a", { class: "button", href: `#/${list}` }, t("list.clear"));

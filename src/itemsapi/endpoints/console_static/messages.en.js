@@ -21,7 +21,6 @@ export const en = {
   "app.request": "Request {id}",
 
   "list.filter": "Apply",
-  "list.filtered": "Filtered",
   "list.clear": "Clear filters",
 
   "form.faults.one": "{count} field needs another value.",

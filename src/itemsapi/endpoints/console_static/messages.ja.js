@@ -21,7 +21,6 @@ export const ja = {
   "app.request": "リクエスト {id}",
 
   "list.filter": "適用",
-  "list.filtered": "絞り込み中",
   "list.clear": "絞り込みを解除",
 
   "form.faults.one": "{count} 件の項目を修正してください。",

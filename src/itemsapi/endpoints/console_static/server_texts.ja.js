@@ -1,6 +1,6 @@
 /**
- * Japanese for the texts that the service writes in English: errors of fields and details of
- * problems. The service has no language; a text that is not listed here is shown as it is.
+ * Japanese for the texts that the service writes in English: errors of fields, details of problems,
+ * descriptions of the first roles. A text that is not listed here is shown as it is.
  */
 /** @type {[RegExp, string][]} the groups of the pattern are $1, $2 ... in the translation */
 export const serverTexts = [
@@ -44,6 +44,9 @@ export const serverTexts = [
   [/^Some of the users have permissions that you do not have\.$/, "あなたにない権限をもつユーザーがいます。"],
   [/^You cannot give a role with more permissions than yours\.$/, "あなたより権限の多いロールは割り当てられません。"],
 
+  [/^May do everything$/, "すべての操作ができます"],
+  [/^Keeps own items$/, "自分のアイテムを管理します"],
+  [/^Sees own items$/, "自分のアイテムを見ます"],
   [/^Write 1 to 40 of a-z, 0-9, _ and -, beginning with a letter\.$/, "半角の小文字、数字、_ と - で 1 から 40 文字まで、先頭は英字にしてください。"],
   [/^There is no such scope; see GET \/scopes\.$/, "そのスコープは存在しません。"],
   [/^A user has this role; give them other roles first\.$/, "このロールのユーザーがいます。先に別のロールに変更してください。"],

@@ -7,7 +7,7 @@ import { draftOf } from "./drafts.js";
 import { checkboxes, field, form, checkedValues } from "./forms.js";
 import { newPasswordField, usernameField } from "./passwords.js";
 import { sessionCards } from "./sessions.js";
-import { t } from "./i18n.js";
+import { t, translateServerText } from "./i18n.js";
 
 const back = () => h("a", { class: "button", href: "#/users" }, t("app.back"));
 
@@ -16,7 +16,7 @@ const done = (/** @type {string} */ words) => finish(words, "#/users");
 /** Make checkboxes for all roles, with those of the user checked. @param {string[]} selected */
 const roleBoxes = async (selected) => {
   const { data } = await call("GET", "/roles");
-  const all = rows(data).map(({ name, description }) => ({ value: name, hint: description }));
+  const all = rows(data).map(({ name, description }) => ({ value: name, hint: translateServerText(description).text }));
   return checkboxes(t("users.roles"), "roles", all, selected);
 };
 

@@ -6,7 +6,7 @@ import { badge, badges, empty, h, icon, table } from "./dom.js";
 import { field } from "./forms.js";
 import { tCount, timeElement } from "./formats.js";
 import { t } from "./i18n.js";
-import { clearLink, filterForm, pager } from "./lists.js";
+import { filterForm, pager } from "./lists.js";
 
 const LIMIT = 50;
 
@@ -57,6 +57,6 @@ export const show = async ({ query, reload }) => {
   const count = h("p", { class: "lead", role: "status" }, tCount("users.count", users.length));
   const top = h("div", { class: "top" }, count, hasScope("users:write") && create);
   const search = field({ name: "q", label: t("users.search"), type: "search", value: q, maxlength: 64, autocapitalize: "none", spellcheck: "false" });
-  const list = users.length ? table(t("users.title"), columns(reload), users) : empty(t("users.nothing"), clearLink("users"));
+  const list = users.length ? table(t("users.title"), columns(reload), users) : empty(t("users.nothing"));
   return { title: t("users.title"), nodes: [top, filterForm("users", [search]), list, pager("users", query, data.next_cursor)] };
 };
