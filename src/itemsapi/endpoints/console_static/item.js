@@ -157,7 +157,7 @@ const readOnlyPage = (item) => {
 
 /** Say whose item it is, if it is another user's. @param {any} item */
 const ownerNotice = async ({ owner_id }) => {
-  if (owner_id === auth.getSnapshot().user?.id) return null;
+  if (!hasScope("items:admin") || owner_id === auth.getSnapshot().user?.id) return null;
   const names = await loadUserNames([owner_id]);
   return h("p", { class: "notice" }, t("item.ownedBy", { name: names.get(owner_id) ?? owner_id }));
 };
