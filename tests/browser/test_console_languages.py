@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from itemsapi.testing import PASSWORD
 from support.browser import OpenConsole, Site, Window, sign_in
 from support.operator_client import NEW_PASSWORD
 
@@ -157,7 +158,7 @@ def test_date_is_written_as_in_the_country_of_the_browser(
     """Also of a country whose language the console does not have."""
     page = new_window(locale=locale).open(f"{site.url}/console").page
     page.locator("[name=username]").fill(site.create_user())
-    page.locator("[name=password]").fill("plain horse battery staple")
+    page.locator("[name=password]").fill(PASSWORD)
     page.keyboard.press("Enter")
     expect(page.locator("time").first).to_have_text(re.compile(f"^{style}$"))
 

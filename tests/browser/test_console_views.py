@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -22,7 +22,7 @@ WINDOW_KINDS: list[tuple[tuple[int, int], Scheme, str]] = [
     (NARROW, "dark", "ja"),
 ]
 if SCREENSHOT_FOLDER:
-    WINDOW_KINDS = [*product((WIDE, NARROW), ("light", "dark"), ("en", "ja"))]
+    WINDOW_KINDS = [*product((WIDE, NARROW), get_args(Scheme), ("en", "ja"))]
 VIEWS = {
     "items": "#/items",
     "items filtered": "#/items?q=nothing+like+this",
