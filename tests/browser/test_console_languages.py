@@ -112,6 +112,24 @@ def test_error_of_a_field_is_japanese(japanese_page: Page) -> None:
     expect(fault).to_have_attribute("lang", "ja")
 
 
+@pytest.mark.parametrize(
+    ("field", "typed", "words"),
+    [
+        ("名前", "", "この項目は必須です。"),
+        ("数量", "1.5", "0 から 2,147,483,647 までの整数を入力してください。"),
+        ("通貨", "12", "説明のとおりに入力してください。"),
+    ],
+)
+def test_fault_that_the_browser_finds_is_japanese(
+    japanese_page: Page, field: str, typed: str, words: str
+) -> None:
+    """The browser would say it in its own language."""
+    open_view(japanese_page, "#/items/new")
+    japanese_page.get_by_label(field, exact=True).fill(typed)
+    japanese_page.get_by_role("button", name="作成").click()
+    expect(japanese_page.get_by_text(words).first).to_be_visible()
+
+
 def test_detail_of_a_problem_is_japanese(site: Site, japanese_page: Page) -> None:
     """With the name that it is about."""
     name = site.create_user()

@@ -2,7 +2,7 @@
 import { h } from "./dom.js";
 import { ApiError, toApiError } from "./api.js";
 import { watch } from "./drafts.js";
-import { tCount } from "./formats.js";
+import { number, tCount } from "./formats.js";
 import { t, translateServerText } from "./i18n.js";
 
 let count = 0;
@@ -137,9 +137,21 @@ const focusFirstInvalid = (fields) => {
   return invalid.length;
 };
 
-/** Run the validation, first the browser's, and show the messages at the fields. @param {ReturnType<typeof field>[]} fields */
+/**
+ * Return what is wrong with the value of a field, or an empty string, in the language of the console:
+ * the browser's own messages are in the browser's.
+ * @param {ReturnType<typeof field>} field
+ */
+const faultOf = ({ input, validate }) => {
+  if (input.validity.valid) return validate(input.value);
+  if (input.validity.valueMissing) return t("form.required");
+  if (input.type === "number") return t("form.number", { min: number(input.min), max: number(input.max) });
+  return input.validity.patternMismatch ? t("form.format") : input.validationMessage;
+};
+
+/** Show the faults at their fields and return their number. @param {ReturnType<typeof field>[]} fields */
 const check = (fields) => {
-  for (const { input, setError, validate } of fields) setError(input.validationMessage || validate(input.value));
+  for (const each of fields) each.setError(faultOf(each));
   return focusFirstInvalid(fields);
 };
 

@@ -23,6 +23,9 @@ export const en = {
   "list.filter": "Apply",
   "list.clear": "Clear filters",
 
+  "form.required": "Fill in this field.",
+  "form.number": "Write a whole number from {min} to {max}.",
+  "form.format": "Write it as described below the field.",
   "form.faults.one": "{count} field needs another value.",
   "form.faults.other": "{count} fields need another value.",
 

@@ -23,6 +23,9 @@ export const ja = {
   "list.filter": "適用",
   "list.clear": "絞り込みを解除",
 
+  "form.required": "この項目は必須です。",
+  "form.number": "{min} から {max} までの整数を入力してください。",
+  "form.format": "説明のとおりに入力してください。",
   "form.faults.one": "{count} 件の項目を修正してください。",
   "form.faults.other": "{count} 件の項目を修正してください。",
 
