@@ -6,6 +6,7 @@ Event names follow the OWASP Logging Vocabulary where it has one. Events contain
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, NewType
 
 from sqlalchemy import String, Text, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -15,6 +16,39 @@ from itemsapi.db import AnyRow, AutoNumber, Database, Model, run_after_commit
 from itemsapi.observability.context import request_context
 from itemsapi.observability.logging import audit_log
 from itemsapi.observability.metrics import count_event
+
+EventName = Literal[
+    "api_key_created",
+    "api_key_revoked",
+    "authn_login_fail",
+    "authn_login_lock",
+    "authn_login_success",
+    "authn_password_change",
+    "authn_password_change_fail",
+    "authz_change",
+    "authz_fail",
+    "crypto_key_rotated",
+    "crypto_key_withdrawn",
+    "crypto_secret_revoked",
+    "crypto_secret_rotated",
+    "database_restored",
+    "privilege_permissions_changed",
+    "session_end",
+    "session_end_everybody",
+    "session_limit",
+    "token_refresh_access_only",
+    "token_refresh_heal",
+    "token_refresh_invalidated",
+    "token_refresh_repeat",
+    "token_refresh_retry_later",
+    "token_reuse",
+    "user_created",
+    "user_updated",
+]
+"""Every event of the layer; the console has words for each, in all its languages."""
+
+ApplicationEvent = NewType("ApplicationEvent", str)
+"""An event of the application, of which the layer knows no more than the name."""
 
 
 class AuditEvent(Model):
@@ -43,7 +77,7 @@ class Audit:
     def record(
         self,
         tx: Session,
-        event: str,
+        event: EventName | ApplicationEvent,
         *,
         user_id: str | None = None,
         session_id: str | None = None,

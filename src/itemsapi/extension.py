@@ -28,6 +28,7 @@ from sqlalchemy.orm import Session
 from itemsapi import clock as clocks
 from itemsapi import command_line, rest
 from itemsapi.accounts.users import Users
+from itemsapi.audit import ApplicationEvent
 from itemsapi.callbacks import require_one_argument
 from itemsapi.clock import Clock, Timer
 from itemsapi.db import HostConnection
@@ -273,7 +274,12 @@ class AuthLayer:
         )
         with AuthLayer.transaction(connection=connection) as tx:
             services().audit.record(
-                tx, event, user_id=user, session_id=session_id, caller_id=caller, **details
+                tx,
+                ApplicationEvent(event),
+                user_id=user,
+                session_id=session_id,
+                caller_id=caller,
+                **details,
             )
 
     @staticmethod

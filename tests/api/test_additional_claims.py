@@ -12,6 +12,7 @@ from flask_jwt_extended import get_jwt, get_jwt_header
 from sqlalchemy import func, select
 
 from itemsapi import current_caller, signed_in
+from itemsapi.audit import ApplicationEvent
 from itemsapi.extension import AuthLayer
 from itemsapi.issuer.login import LoginRequest, login
 from itemsapi.testing import PASSWORD
@@ -184,7 +185,7 @@ def test_no_transaction_is_open_while_the_function_runs(build: Build) -> None:
 
     def write(_user_id: str) -> dict[str, str]:
         with holder[0].services.database.transaction() as tx:
-            holder[0].services.audit.record(tx, "test_event")
+            holder[0].services.audit.record(tx, ApplicationEvent("test_event"))
         return {"tenant": "written"}
 
     holder.append(build(write))

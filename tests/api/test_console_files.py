@@ -4,16 +4,21 @@ import gzip
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from flask.testing import FlaskClient
 
+from itemsapi.audit import EventName
+from itemsapi.problem_list import list_problems
+from itemsapi.tokens.scopes import BUILTIN_SCOPES
 from support.app_factory import Backend
 
 ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.dialect("sqlite")  # files do not depend on the database
 
+LANGUAGES = ("en", "ja")
 FILES = ["/console", "/console/main.js", "/console/layout.css", "/console/icon.svg"]
 FILES += ["/client.js", "/client.js.map"]
 
@@ -22,6 +27,12 @@ FILES += ["/client.js", "/client.js.map"]
 def api(backend: Backend) -> FlaskClient:
     """A browser without a session."""
     return backend.client()
+
+
+def read_terms(api: FlaskClient, kind: str, language: str) -> dict[str, str]:
+    """Return the console's words for names of the service, by name."""
+    text = api.get(f"/console/terms.{language}.js").text
+    return dict(re.findall(rf'^  "{kind}[.](.+?)": "(.+)",$', text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("path", FILES)
@@ -50,10 +61,31 @@ def test_other_files_are_not_found(api: FlaskClient, name: str) -> None:
 
 def test_console_and_client_have_the_same_error_texts(api: FlaskClient) -> None:
     """A user who searches for a text finds it."""
-    client, messages = (api.get(path).text for path in ("/client.js", "/console/messages.en.js"))
-    title = re.findall(r'code:"backing_off",title:"(.+?)"', client)
-    texts = re.findall(r'"problem.backing_off": "(.+?)[.] ', messages)
-    assert title == texts != []
+    title = re.findall(r'code:"backing_off",title:"(.+?)"', api.get("/client.js").text)
+    assert title == [read_terms(api, "problem", "en")["backing_off"].partition(".")[0]]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_audit_event_has_words(api: FlaskClient, language: str) -> None:
+    """A new event cannot be forgotten, in neither language."""
+    assert read_terms(api, "event", language).keys() == {*get_args(EventName)}
+
+
+def test_every_problem_has_japanese_words(api: FlaskClient) -> None:
+    """In English the console falls back to the title."""
+    assert read_terms(api, "problem", "ja").keys() >= {each.code for each in list_problems()}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_scope_has_words(api: FlaskClient, language: str) -> None:
+    """Scopes of an application are shown with their description."""
+    assert read_terms(api, "scope", language).keys() == {each.name for each in BUILTIN_SCOPES}
+
+
+def test_scopes_have_the_same_words_in_the_console_and_the_document(api: FlaskClient) -> None:
+    """A user who reads both recognises them."""
+    described = {each.name: each.description for each in BUILTIN_SCOPES}
+    assert read_terms(api, "scope", "en") == described
 
 
 def test_source_of_the_client_is_readable_in_developer_tools(api: FlaskClient) -> None:

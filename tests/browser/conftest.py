@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
@@ -108,12 +109,15 @@ def site(shared_site: Site) -> Site:
 
 
 @pytest.fixture
-def new_window(browser: Browser) -> Iterator[Callable[[], Window]]:
-    """Open browsers with empty profiles; at the end no page may have reported an error."""
+def new_window(browser: Browser) -> Iterator[Callable[..., Window]]:
+    """Open browsers with empty profiles; at the end no page may have reported an error.
+
+    `make` takes the options of Playwright's `new_context`, such as `locale`.
+    """
     opened: list[Window] = []
 
-    def make() -> Window:
-        window = Window(browser.new_context(), PageWatcher())
+    def make(**options: Any) -> Window:
+        window = Window(browser.new_context(**options), PageWatcher())
         window.watch.attach(window.context)
         opened.append(window)
         return window
@@ -125,7 +129,7 @@ def new_window(browser: Browser) -> Iterator[Callable[[], Window]]:
 
 
 @pytest.fixture
-def window(new_window: Callable[[], Window]) -> Window:
+def window(new_window: Callable[..., Window]) -> Window:
     """A browser with an empty profile."""
     return new_window()
 

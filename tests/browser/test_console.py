@@ -12,6 +12,14 @@ from itemsapi.testing import PASSWORD
 from support.browser import SETTLE_TIMEOUT_MS, OpenConsole, Site, Window, sign_in, wait_until
 
 OPERATOR_VIEWS = ["Users", "Roles", "Audit trail"]
+# At once, because a toast vanishes after some seconds.
+TOAST_AND_FOOT = """async (text) => {
+  (await import("/console/dialog.js")).toast(text);
+  scrollTo(0, document.documentElement.scrollHeight);
+  const last = [...document.querySelectorAll("main button, main a, main li")].at(-1);
+  const toast = document.querySelector(".toast").getBoundingClientRect();
+  return [last.getBoundingClientRect().bottom <= toast.top, toast.bottom <= innerHeight];
+}"""
 
 
 def create(page: Page, name: str, price: str = "12.50") -> None:
@@ -248,3 +256,17 @@ def test_start_is_tried_again_at_once_when_the_user_asks_for_it(open_console: Op
     page.reload()
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("heading", name="Items")).to_be_visible()
+
+
+@pytest.mark.parametrize("height", [320, 844])
+def test_foot_of_the_page_is_not_covered_by_a_toast(
+    site: Site, new_window: Callable[..., Window], height: int
+) -> None:
+    """On a phone, with a message of several lines; the toast is in the window."""
+    size = {"width": 390, "height": height}
+    window = new_window(viewport=size, reduced_motion="reduce")
+    page = window.open(f"{site.url}/console").page
+    sign_in(page, site.create_user("member"))
+    page.get_by_role("link", name="My sessions").click()
+    expect(page.get_by_text("This one")).to_be_visible()
+    assert page.evaluate(TOAST_AND_FOOT, "A long message. " * 9) == [True, True]

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -21,7 +22,7 @@ WINDOW_KINDS: list[tuple[tuple[int, int], Scheme, str]] = [
     (NARROW, "dark", "ja"),
 ]
 if SCREENSHOT_FOLDER:
-    WINDOW_KINDS += [(WIDE, "dark", "ja"), (NARROW, "light", "en")]
+    WINDOW_KINDS = [*product((WIDE, NARROW), get_args(Scheme), ("en", "ja"))]
 VIEWS = {
     "items": "#/items",
     "items filtered": "#/items?q=nothing+like+this",
@@ -36,6 +37,7 @@ VIEWS = {
     "new role": "#/roles/new",
     "role": "#/roles/member",
     "audit": "#/audit",
+    "audit filtered": "#/audit?event=authn_login_success&user=paul",
 }
 
 

@@ -78,6 +78,17 @@ def test_the_explorer_is_accessible(screen: Page, site: Site, npm: Npm) -> None:
     assert is_dark(screen) == wants_dark(screen)
 
 
+def test_a_call_in_the_explorer_is_readable(screen: Page, site: Site, npm: Npm) -> None:
+    """The parameters, the request as a command, and the response with its body."""
+    screen.goto(f"{site.url}/docs/explore")
+    operation = screen.locator(".opblock[id$=list_items]")
+    operation.get_by_role("button").first.click(timeout=LOADING_TIMEOUT_MS)
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    expect(operation.locator(".live-responses-table .response")).to_contain_text("token_missing")
+    assert faults(screen, npm) == []
+
+
 def test_the_list_of_problems_is_accessible(screen: Page, site: Site, npm: Npm) -> None:
     """With a problem that an address points to."""
     screen.goto(f"{site.url}/docs/problems#csrf")

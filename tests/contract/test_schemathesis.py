@@ -21,8 +21,8 @@ missing_required_header.expected-statuses = ["400", "401", "403", "406", "415", 
 # These operations would end the session of the test, or change its permissions.
 OWN_SESSION = ("sign_out", "delete_sessions", "delete_session")
 OWN_RIGHTS = (
-    *("delete_all_sessions", "delete_user_sessions", "change_user", "set_user_password"),
-    *("put_role", "delete_role"),
+    *("delete_all_sessions", "delete_user_sessions", "delete_user_session"),
+    *("change_user", "set_user_password", "put_role", "delete_role"),
 )
 
 

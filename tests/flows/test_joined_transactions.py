@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
+from itemsapi.audit import ApplicationEvent
 from itemsapi.clock import now
 from itemsapi.db import run_after_commit
 from itemsapi.idempotency import IdempotentRequest, store_key
@@ -57,7 +58,7 @@ def events(backend: Backend) -> Events:
 def record(backend: Backend, connection: Connection | Session | scoped_session[Session]) -> None:
     """Record an event in a transaction of the host."""
     with backend.services.database.transaction(connection=connection) as tx:
-        backend.services.audit.record(tx, "order_placed")
+        backend.services.audit.record(tx, ApplicationEvent("order_placed"))
 
 
 def place_order(connection: Connection | Session) -> None:
@@ -126,7 +127,7 @@ def test_the_host_goes_on_after_an_error_in_the_block(
             suppress(exc.IntegrityError),
             backend.services.database.transaction(connection=connection) as tx,
         ):
-            backend.services.audit.record(tx, "order_placed")
+            backend.services.audit.record(tx, ApplicationEvent("order_placed"))
             tx.execute(text("INSERT INTO orders VALUES (1)"))
     assert (count_orders(host), events()) == (1, [])
 

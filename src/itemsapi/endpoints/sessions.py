@@ -1,5 +1,8 @@
 """The sessions of the signed-in user: list and end them."""
 
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 from marshmallow import validate
 
 from itemsapi.endpoints import groups
@@ -16,7 +19,7 @@ blueprint = Blueprint(
 
 
 class Session(Schema):
-    """A session of the signed-in user."""
+    """A session: one sign-in on one device."""
 
     id = fields.String(required=True)
     device = fields.String(
@@ -35,6 +38,9 @@ class Session(Schema):
     )
 
 
+SESSIONS = list_schema(Session(), "Sessions")
+
+
 class DeleteSessionsQuery(Schema):
     """Which session to keep."""
 
@@ -43,14 +49,20 @@ class DeleteSessionsQuery(Schema):
     )
 
 
+def mark_current(sessions: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield sessions with whether the request uses them."""
+    session_id = current_caller().session_id
+    for session in sessions:
+        yield session | {"current": session["id"] == session_id}
+
+
 @blueprint.get("")
 @signed_in
-@blueprint.response(200, list_schema(Session(), "Sessions"))
+@blueprint.response(200, SESSIONS)
 def list_sessions() -> object:
     """List your sessions, most recently used first."""
-    caller = current_caller()
-    sessions = list_open_sessions(services().issuer, caller.user_id)
-    return single_page(s | {"current": s["id"] == caller.session_id} for s in sessions)
+    sessions = list_open_sessions(services().issuer, current_caller().user_id)
+    return single_page(mark_current(sessions))
 
 
 @blueprint.delete("/<id:session_id>")

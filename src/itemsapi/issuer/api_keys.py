@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Table, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from itemsapi.accounts.user_state import lock_user
+from itemsapi.audit import EventName
 from itemsapi.clock import new_id
 from itemsapi.db import AnyRow, run_after_commit
 from itemsapi.issuer.issuer import Issuer
@@ -118,9 +119,11 @@ class ApiKeyService:
         if tx.execute(query).scalar_one() >= self._issuer.settings.api_key_limit:
             raise QuotaExceeded("You have too many API keys; delete one that you do not need.")
 
-    def _record(self, tx: Session, name: str, user_id: str, key_id: str, **details: str) -> None:
+    def _record(
+        self, tx: Session, event: EventName, user_id: str, key_id: str, **details: str
+    ) -> None:
         ids = {"user_id": user_id, "caller_id": user_id}
-        self._issuer.audit.record(tx, name, **ids, key_id=key_id, **details)
+        self._issuer.audit.record(tx, event, **ids, key_id=key_id, **details)
 
 
 def _require_valid(tx: Session, token: Claims) -> None:

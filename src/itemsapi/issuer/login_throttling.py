@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from itemsapi.accounts.users import UserAccount
 from itemsapi.attempt_limits import Limit, Reservation
+from itemsapi.audit import EventName
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.known_clients import is_known_client, remember_client
 from itemsapi.observability.context import request_context
@@ -105,7 +106,7 @@ def record_failure(  # noqa: PLR0913 - the event and its response
     issuer: Issuer,
     attempt: LoginAttempt,
     user: UserAccount | None,
-    event: str,
+    event: EventName,
     *,
     why: str,
     problem: Problem,

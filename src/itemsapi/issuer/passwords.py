@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from itemsapi.accounts.password_policy import validate_password
 from itemsapi.accounts.passwords import normalize_password
@@ -18,7 +19,7 @@ from itemsapi.tokens.revocation import load_global_epochs
 from itemsapi.tokens.rotation import renew_session
 from itemsapi.tokens.sessions import find_session, lock_open_sessions
 
-CHANGE_FAILED = "authn_password_change_fail"
+CHANGE_FAILED: Final = "authn_password_change_fail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,9 @@ def _verify_and_change(
             raise TokenInvalid
         is_correct = login_throttling.password_matches(issuer, attempt, change.current, user)
         if not is_correct or user.password_expired(issuer.clock()):
-            event, why, problem = CHANGE_FAILED, "wrong password", _current_password_wrong()
+            why, problem = "wrong password", _current_password_wrong()
             raise login_throttling.record_failure(
-                issuer, attempt, user, event, why=why, problem=problem
+                issuer, attempt, user, CHANGE_FAILED, why=why, problem=problem
             )
         new_hash = new_hash or issuer.password_service.hash(change.new)
         with suppress(CredentialsChanged):

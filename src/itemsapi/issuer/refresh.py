@@ -9,10 +9,12 @@ raised after that has been committed (docs/adr/0003).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy.orm import Session
 
 from itemsapi.accounts.users import UserAccount
+from itemsapi.audit import EventName
 from itemsapi.clock import unix_seconds
 from itemsapi.db import AnyRow
 from itemsapi.issuer.additional_claims import LoadedClaims
@@ -41,7 +43,7 @@ from itemsapi.tokens.rotation import (
 from itemsapi.tokens.sessions import end_session, find_session
 
 # `token_refresh_` and the outcome; `token_reuse` if the session ends.
-EVENTS = {
+EVENTS: Final[dict[RotationOutcome, EventName]] = {
     RotationOutcome.REPEAT: "token_refresh_repeat",
     RotationOutcome.ACCESS_ONLY: "token_refresh_access_only",
     RotationOutcome.RETRY_LATER: "token_refresh_retry_later",

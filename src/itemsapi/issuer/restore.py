@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import Dialect, case, delete, func, insert, literal, select, update
 from sqlalchemy.sql import ClauseElement
 
-from itemsapi.audit import AuditEvent
+from itemsapi.audit import AuditEvent, EventName
 from itemsapi.db import Database
 from itemsapi.tokens.api_keys import ApiKey
 from itemsapi.tokens.key_store import KEY_LOCK_ID, SigningKey
@@ -55,7 +55,8 @@ def _end_sessions(now: datetime) -> ClauseElement:
 
 
 def _event(now: datetime) -> ClauseElement:
-    columns = {"at": now, "event": "database_restored", "address": "cli", "request_id": "-"}
+    event: EventName = "database_restored"
+    columns = {"at": now, "event": event, "address": "cli", "request_id": "-"}
     return insert(AuditEvent.core()).values(**columns, details="{}")
 
 

@@ -12,6 +12,7 @@ from itemsapi.accounts import repository
 from itemsapi.accounts.models import ALL_PERMISSIONS, Operator, Permissions, Role, RoleScope
 from itemsapi.accounts.repository import RoleRecord, UserRecord
 from itemsapi.accounts.user_state import lock_user, lock_users, set_epochs
+from itemsapi.audit import EventName
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.preconditions import ExpectedVersion, check_version
 from itemsapi.problems import Conflict, Forbidden, NotFound, ValidationFailed
@@ -175,7 +176,7 @@ class RoleService:
             set_epochs(tx, locked, epoch)
 
     def _record(self, tx: Session, operator: Operator, name: str, **details: str | None) -> None:
-        event = "privilege_permissions_changed"
+        event: EventName = "privilege_permissions_changed"
         self._issuer.audit.record(tx, event, caller_id=operator.user_id, role=name, **details)
 
 

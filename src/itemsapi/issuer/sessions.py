@@ -66,10 +66,17 @@ def _end_session_of_token(issuer: Issuer, claims: Claims) -> None:
 def end_session(issuer: Issuer, sid: str, user_id: str, *, why: str, caller_id: str) -> None:
     """End one session of a user. Raise `NotFound` unless the session is theirs."""
     with issuer.database.transaction() as tx:
-        session = find_session(tx, sid)
-        if session is None or session.user_id != user_id:
-            raise NotFound
-        end_session_in(issuer, tx, sid, user_id, why=why, caller_id=caller_id)
+        end_found_session_in(issuer, tx, sid, user_id, why=why, caller_id=caller_id)
+
+
+def end_found_session_in(  # noqa: PLR0913 - all of it goes into the audit event
+    issuer: Issuer, tx: Session, sid: str, user_id: str, *, why: str, caller_id: str | None
+) -> None:
+    """End one session of a user. Raise `NotFound` unless the session is theirs."""
+    session = find_session(tx, sid)
+    if session is None or session.user_id != user_id:
+        raise NotFound
+    end_session_in(issuer, tx, sid, user_id, why=why, caller_id=caller_id)
 
 
 def end_other_sessions(
@@ -92,7 +99,7 @@ def end_all_sessions_in(issuer: Issuer, tx: Session, *, why: str, caller_id: str
     issuer.audit.record(tx, "session_end_everybody", caller_id=caller_id, why=why)
 
 
-def end_session_in(  # noqa: PLR0913 - all of it goes into the audit event
+def end_session_in(  # noqa: PLR0913 - as above
     issuer: Issuer, tx: Session, sid: str, user_id: str, *, why: str, caller_id: str | None = None
 ) -> bool:
     """End one session. Return whether it was open."""

@@ -6,6 +6,7 @@ setting their password ends all their sessions; a change of roles revokes their 
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
@@ -28,7 +29,13 @@ from itemsapi.accounts.repository import UserRecord
 from itemsapi.clock import new_id
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.roles import ADMIN_LOCK, AdminTransaction, admin_transaction
-from itemsapi.issuer.sessions import end_all_sessions_in, end_user_sessions_in, revoke_access_tokens
+from itemsapi.issuer.sessions import (
+    end_all_sessions_in,
+    end_found_session_in,
+    end_user_sessions_in,
+    list_open_sessions,
+    revoke_access_tokens,
+)
 from itemsapi.preconditions import ExpectedVersion
 from itemsapi.problems import Conflict, Forbidden, NotFound, ValidationFailed
 
@@ -159,6 +166,19 @@ class UserService:
             ids = {"user_id": user_id, "caller_id": operator.user_id}
             self._issuer.audit.record(change.tx, "authn_password_change", **ids, by="operator")
             self._end_sessions(change.tx, operator, user_id, "password set by an operator")
+
+    def list_sessions(self, user_id: str) -> list[dict[str, Any]]:
+        """Return the live sessions of a user, latest use first. Raise `NotFound`."""
+        return list_open_sessions(self._issuer, self.get(user_id).id)
+
+    def end_session(self, operator: Operator, user_id: str, session_id: str) -> None:
+        """End one session of a user. Raise `Forbidden`, or `NotFound` unless it is theirs."""
+        with admin_transaction(self._issuer, operator, target_id=user_id) as change:
+            change.load_target(user_id)
+            who, why = operator.user_id, "ended by an operator"
+            end_found_session_in(
+                self._issuer, change.tx, session_id, user_id, why=why, caller_id=who
+            )
 
     def end_sessions(self, operator: Operator, user_id: str) -> int:
         """End all sessions of a user; return their number. Raise `NotFound` or `Forbidden`."""

@@ -9,7 +9,7 @@ Source: RFC 7517 (JWK), NIST SP 800-57 part 1 section 5.3.4 for the states.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 from sqlalchemy import String, Text, insert, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -29,8 +29,8 @@ PUBLISHED_BEFORE_SIGNING = timedelta(seconds=70)
 VERIFIES_AFTER_RETIREMENT = timedelta(
     hours=1, minutes=5
 )  # once retired: the longest life of a token, and more
-SECRET_ROTATED = "crypto_secret_rotated"  # noqa: S105 - an event of the audit trail
-SECRET_REVOKED = "crypto_secret_revoked"  # noqa: S105 - as above
+SECRET_ROTATED: Final = "crypto_secret_rotated"  # noqa: S105 - an event of the audit trail
+SECRET_REVOKED: Final = "crypto_secret_revoked"  # noqa: S105 - as above
 KEY_LOCK_ID = 7_201  # of the advisory lock around changes of keys
 
 

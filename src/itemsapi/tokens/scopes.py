@@ -48,7 +48,7 @@ ROLES_WRITE = Scope("roles:write", "Change what a role may do")
 AUDIT_READ = Scope("audit:read", "Read the audit trail")
 METRICS_READ = Scope("metrics:read", "Read the metrics")
 TOKENS_READ = Scope("tokens:read", "Ask whether a token is active (introspection)")
-SESSIONS_WRITE = Scope("sessions:write", "End the sessions of any user")
+SESSIONS_WRITE = Scope("sessions:write", "See and end the sessions of any user")
 
 # The only scope of a user who signed in with a temporary password: it permits nothing but to change
 # that password (S-119). No role contains it, and a token with it has no other scope, so that

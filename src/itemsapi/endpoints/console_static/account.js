@@ -1,19 +1,20 @@
 /** The account page: the user's roles and scopes, and the password form. */
 import { auth, call, mustChangePassword, ApiError, toApiError } from "./api.js";
-import { badges, h } from "./dom.js";
+import { badges, h, meanings } from "./dom.js";
 import { form } from "./forms.js";
 import { keptCredentials } from "./temporary_password.js";
 import { setFlash } from "./flash.js";
 import { newPasswordField, passwordField, usernameField } from "./passwords.js";
-import { t } from "./i18n.js";
+import { t, term } from "./i18n.js";
 
 /** @param {any} me */
 const facts = (me) => {
-  const scopes = auth.getSnapshot().scope.split(" ").filter(Boolean);
+  const names = auth.getSnapshot().scope.split(" ").filter(Boolean);
+  const scopes = names.map((name) => ({ name, meaning: term("scope", name) }));
   const pairs = [
     [t("users.name"), h("strong", {}, me.username)],
     me.roles && [t("account.roles"), badges(me.roles, t("account.noRoles"))],
-    [t("account.scopes"), badges(scopes, t("account.noScopes"))],
+    [t("account.scopes"), meanings(scopes, t("account.noScopes"))],
   ];
   const shown = pairs.filter(Boolean).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)));
   return h("section", { class: "panel" }, h("h2", {}, t("account.you")), h("dl", { class: "facts tall" }, ...shown));

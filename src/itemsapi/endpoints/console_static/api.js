@@ -1,6 +1,7 @@
 /** Calls to the API: JSON in and out; error responses are thrown with a translated message. */
 import { AuthError, createAuth } from "../client.js";
-import { retryText, translateIfKnown } from "./i18n.js";
+import { retryText } from "./formats.js";
+import { term, translateServerText } from "./i18n.js";
 
 export const auth = createAuth({ baseUrl: new URL("..", import.meta.url) }); // the service is one level up
 
@@ -11,7 +12,7 @@ const CODES_WITH_DETAIL = ["conflict", "etag_weakened", "forbidden", "insufficie
 export class ApiError extends Error {
   /** @param {number} status @param {any} problem @param {number} [wait] seconds until a retry makes sense */
   constructor(status, problem, wait = 0) {
-    super(translateIfKnown(`problem.${problem.code}`, { again: retryText(wait) }) ?? problem.detail ?? problem.title ?? String(status));
+    super(term("problem", problem.code, { again: retryText(wait) }) ?? translateServerText(problem.detail ?? problem.title ?? String(status)).text);
     this.status = status;
     this.code = problem.code;
     /** The detail of the service, in English. @type {string} */

@@ -1,49 +1,70 @@
-/** The audit trail, newest first. */
+/** The audit trail, newest first, of one event or one user if asked for. */
 import { call, hasScope, rows } from "./api.js";
 import { empty, h, table } from "./dom.js";
-import { t, timeElement } from "./i18n.js";
+import { choice, field } from "./forms.js";
+import { tCount, timeElement } from "./formats.js";
+import { knownTerms, t, term } from "./i18n.js";
+import { filterForm, listAddress, pager } from "./lists.js";
+import { findUserId, loadUserNames } from "./user_names.js";
 
 const LIMIT = 50;
-
-/** Load user names by id, if this session may read them. @returns {Promise<Map<string, string>>} */
-const loadNames = async () => {
-  if (!hasScope("users:read")) return new Map();
-  const { data } = await call("GET", "/users", { query: { limit: 200 } });
-  return new Map(rows(data).map(({ id, username }) => [id, username]));
-};
+const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** @param {any} details */
 const formatDetails = (details) => {
-  const facts = typeof details === "string" ? JSON.parse(details || "{}") : (details ?? {});
-  const pairs = Object.entries(facts).filter(([, value]) => value !== null && value !== "");
-  const words = pairs.map(([name, value]) => `${name}: ${Array.isArray(value) ? value.join(" ") : value}`);
-  return h("span", { class: "small" }, words.join(" · ") || "–");
+  const pairs = Object.entries(details).filter(([, value]) => value !== null && value !== "");
+  const words = pairs.map(([name, value]) => `${name}: ${value}`);
+  return h("span", { class: "small", lang: "en" }, words.join(" · ") || "–");
+};
+
+/** Make the words for an event, and its name, which filters the list. @param {{event: string}} row */
+const eventCell = ({ event }) => {
+  const link = h("a", { href: listAddress("audit", { event }) }, h("code", {}, event));
+  return h("span", { class: "event" }, term("event", event), link);
 };
 
 /** @param {Map<string, string>} names */
 const columns = (names) => {
-  const who = (/** @type {string | null} */ id) => h("span", { class: "small" }, id ? (names.get(id) ?? id) : "–");
+  const nameOf = (/** @type {string | null} */ id) => (id ? (names.get(id) ?? id) : "–");
+  const user = (/** @type {string | null} */ id) => id && h("a", { href: listAddress("audit", { user: nameOf(id) }) }, nameOf(id));
+  const small = (/** @type {Node | string | null} */ content) => h("span", { class: "small" }, content || "–");
   return [
     { label: t("audit.at"), cell: (/** @type {any} */ row) => timeElement(row.at) },
-    { label: t("audit.event"), cell: (/** @type {any} */ row) => h("code", {}, row.event) },
-    { label: t("audit.caller"), cell: (/** @type {any} */ row) => who(row.caller_id ?? row.user_id) },
-    { label: t("audit.target"), cell: (/** @type {any} */ row) => who(row.user_id) },
-    { label: t("audit.address"), cell: (/** @type {any} */ row) => h("span", { class: "small" }, row.address) },
+    { label: t("audit.event"), cell: eventCell },
+    { label: t("audit.caller"), cell: (/** @type {any} */ row) => small(nameOf(row.caller_id ?? row.user_id)) },
+    { label: t("audit.target"), cell: (/** @type {any} */ row) => small(user(row.user_id)) },
+    { label: t("audit.address"), cell: (/** @type {any} */ row) => small(row.address) },
     { label: t("audit.details"), class: "wide", cell: (/** @type {any} */ row) => formatDetails(row.details) },
   ];
 };
 
-/** @param {URLSearchParams} query @param {string | null} cursor */
-const pager = (query, cursor) => {
-  const first = query.has("cursor") && h("a", { class: "button", href: "#/audit" }, t("app.first"));
-  const next = cursor && h("a", { class: "button", href: `#/audit?${new URLSearchParams({ cursor })}` }, t("app.next"));
-  return (first || next) && h("nav", { class: "buttons", "aria-label": t("app.pages") }, first, next);
+/** @param {URLSearchParams} query */
+const filter = (query) => {
+  const event = query.get("event") ?? "";
+  const names = [...new Set([...knownTerms("event"), ...(event ? [event] : [])])];
+  const options = { "": t("audit.everyEvent"), ...Object.fromEntries(names.map((name) => [name, term("event", name) ?? name])) };
+  const user = field({ name: "user", label: t("audit.target"), type: "search", value: query.get("user") ?? "", autocapitalize: "none", spellcheck: "false" });
+  return filterForm("audit", [choice(t("audit.event"), "event", options, event), user]);
+};
+
+/** Return the id of the user in the address, who is given by name or id; null if there is none. @param {string} user */
+const idOf = async (user) => (ID.test(user) || !hasScope("users:read") ? user : findUserId(user));
+
+/** Load a page of events; none if the user of the address does not exist. @param {URLSearchParams} query */
+const load = async (query) => {
+  const user = query.get("user");
+  const user_id = user && (await idOf(user));
+  if (user && !user_id) return { items: [], next_cursor: null };
+  const { data } = await call("GET", "/audit", { query: { limit: LIMIT, cursor: query.get("cursor"), event: query.get("event"), user_id } });
+  return data;
 };
 
 /** @param {import("./main.js").Request} request @returns {Promise<import("./main.js").Page>} */
 export const show = async ({ query }) => {
-  const events = call("GET", "/audit", { query: { limit: LIMIT, cursor: query.get("cursor") } });
-  const [{ data }, names] = await Promise.all([events, loadNames()]);
-  const list = rows(data).length ? table(t("audit.title"), columns(names), rows(data)) : empty(t("app.none"));
-  return { title: t("audit.title"), nodes: [list, pager(query, data.next_cursor)] };
+  const data = await load(query);
+  const events = rows(data);
+  const names = await loadUserNames(events.flatMap(({ user_id, caller_id }) => [user_id, caller_id]));
+  const count = h("p", { class: "lead", role: "status" }, tCount("audit.count", events.length));
+  const list = events.length ? table(t("audit.title"), columns(names), events) : empty(t("audit.none"));
+  return { title: t("audit.title"), nodes: [count, filter(query), list, pager("audit", query, data.next_cursor)] };
 };

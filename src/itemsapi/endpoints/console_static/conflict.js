@@ -1,5 +1,6 @@
 /** The edit conflict: two versions of an item side by side, and the choice between them. */
 import { h, table } from "./dom.js";
+import { formatPrice } from "./formats.js";
 import { t } from "./i18n.js";
 
 const FIELDS = /** @type {const} */ (["name", "description", "sku", "price", "currency", "quantity", "tags"]);
@@ -15,6 +16,9 @@ const differences = ({ body, base }, theirs) =>
     ({ name, mine, theirs: other }) => (mine === null ? other !== text(base[name]) : mine !== other),
   );
 
+/** Return a value as the user writes it. @param {string} name @param {string} value */
+const written = (name, value) => (name === "price" ? formatPrice(value) : value);
+
 /** Make the cell of a version. @param {string} side @param {string} value */
 const shown = (side, value) => h("span", { class: side }, value || "–");
 
@@ -22,9 +26,9 @@ const columns = () => [
   { label: t("conflict.field"), cell: (/** @type {any} */ row) => h("strong", {}, t(/** @type {"items.name"} */ (`items.${row.name}`))) },
   {
     label: t("conflict.yours"),
-    cell: (/** @type {any} */ row) => (row.mine === null ? h("em", {}, t("conflict.untouched")) : shown("mine", row.mine)),
+    cell: (/** @type {any} */ row) => (row.mine === null ? h("em", {}, t("conflict.untouched")) : shown("mine", written(row.name, row.mine))),
   },
-  { label: t("conflict.theirs"), cell: (/** @type {any} */ row) => shown("theirs", row.theirs) },
+  { label: t("conflict.theirs"), cell: (/** @type {any} */ row) => shown("theirs", written(row.name, row.theirs)) },
 ];
 
 /**

@@ -78,5 +78,14 @@ export const badge = (text, kind = "") => h("span", { class: `badge ${kind}` }, 
 export const badges = (words, none) =>
   words.length ? h("span", { class: "tags" }, ...words.map((word) => badge(word))) : h("span", { class: "none" }, none);
 
+/**
+ * Make a list of names with their meaning, or the text `none` if there are none.
+ * @param {{name: string, meaning: string | null}[]} entries @param {string} none
+ */
+export const meanings = (entries, none) =>
+  entries.length
+    ? h("ul", { class: "meanings" }, ...entries.map(({ name, meaning }) => h("li", {}, meaning && `${meaning} `, h("code", {}, name))))
+    : h("span", { class: "none" }, none);
+
 /** Make the placeholder of an empty list. @param {string} text @param {...Node} children */
 export const empty = (text, ...children) => h("div", { class: "empty" }, h("p", {}, text), ...children);

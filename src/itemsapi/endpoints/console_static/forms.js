@@ -2,30 +2,34 @@
 import { h } from "./dom.js";
 import { ApiError, toApiError } from "./api.js";
 import { watch } from "./drafts.js";
-import { tCount, t } from "./i18n.js";
+import { number, tCount } from "./formats.js";
+import { t, translateServerText } from "./i18n.js";
 
 let count = 0;
 
 /**
- * Make a labelled field. `setError(text)` shows an error at it, `setError("")` removes the error;
- * `mask(true)` hides a password while it is sent.
+ * Make a labelled field. `setError(text)` shows an error at it, in the language `lang` if that is not
+ * the console's; `setError("")` removes it. `mask(true)` hides a password while it is sent.
+ * `validate` returns what is wrong with a value that the browser accepts, or an empty string.
  * @param {{name: string, label: string, hint?: string, kind?: string, value?: string | number, narrow?: boolean,
- *   [attribute: string]: any}} options
+ *   validate?: (value: string) => string, [attribute: string]: any}} options
  */
-export const field = ({ name, label, hint, kind = "input", value = "", narrow = false, ...attributes }) => {
+export const field = ({ name, label, hint, kind = "input", value = "", narrow = false, validate = () => "", ...attributes }) => {
   const id = `f${(count += 1)}`;
   const input = h(kind, { id, name, value, ...attributes });
   const help = h("p", { class: "hint", id: `${id}h` }, hint ?? "");
   const invalid = h("p", { class: "fault", id: `${id}f` });
   const described = hint ? `${id}h ${id}f` : `${id}f`;
   input.setAttribute("aria-describedby", described);
-  const setError = (/** @type {string} */ text) => {
+  const setError = (/** @type {string} */ text, lang = "") => {
     invalid.textContent = text;
-    input.toggleAttribute("aria-invalid", Boolean(text));
+    if (lang) invalid.lang = lang;
+    else invalid.removeAttribute("lang");
     if (text) input.setAttribute("aria-invalid", "true");
+    else input.removeAttribute("aria-invalid");
   };
   const parts = [h("label", { for: id }, label), input, hint && help, invalid];
-  return { node: h("div", { class: narrow ? "field third" : "field" }, ...parts), input, name, setError, mask: (/** @type {boolean} */ _) => {} };
+  return { node: h("div", { class: narrow ? "field third" : "field" }, ...parts), input, name, setError, validate, mask: (/** @type {boolean} */ _) => {} };
 };
 
 /**
@@ -64,10 +68,16 @@ export const errorNotice = (problem, otherErrors = []) =>
     "div",
     { class: "notice bad", role: "alert" },
     h("p", {}, problem.message),
-    problem.detail && h("p", { lang: "en" }, problem.detail),
-    ...otherErrors.map(({ field: name, message }) => h("p", { lang: "en" }, `${name}: ${message}`)),
+    problem.detail && serverText(problem.detail),
+    ...otherErrors.map(({ field: name, message }) => serverText(message, `${name}: `)),
     problem.requestId && h("p", { class: "hint" }, t("app.request", { id: problem.requestId })),
   );
+
+/** Make a paragraph of a text of the service. @param {string} text @param {string} [prefix] */
+const serverText = (text, prefix = "") => {
+  const translated = translateServerText(text);
+  return h("p", { lang: translated.lang }, prefix + translated.text);
+};
 
 /** Remove the error notice above the page. */
 export const clearErrorNotice = () => document.querySelector("main > .notice.bad")?.remove();
@@ -127,9 +137,21 @@ const focusFirstInvalid = (fields) => {
   return invalid.length;
 };
 
-/** Run the browser's validation and show its messages at the fields. @param {ReturnType<typeof field>[]} fields */
+/**
+ * Return what is wrong with the value of a field, or an empty string, in the language of the console:
+ * the browser's own messages are in the browser's.
+ * @param {ReturnType<typeof field>} field
+ */
+const faultOf = ({ input, validate }) => {
+  if (input.validity.valid) return validate(input.value);
+  if (input.validity.valueMissing) return t("form.required");
+  if (input.type === "number") return t("form.number", { min: number(input.min), max: number(input.max) });
+  return input.validity.patternMismatch ? t("form.format") : input.validationMessage;
+};
+
+/** Show the faults at their fields and return their number. @param {ReturnType<typeof field>[]} fields */
 const check = (fields) => {
-  for (const { input, setError } of fields) setError(input.validationMessage);
+  for (const each of fields) each.setError(faultOf(each));
   return focusFirstInvalid(fields);
 };
 
@@ -137,7 +159,8 @@ const check = (fields) => {
 const showErrors = (fields, problem) => {
   const unplaced = problem.errors.filter(({ field: name, message }) => {
     const match = fields.find((each) => each.name === name.split(".")[0]);
-    match?.setError(message);
+    const { text, lang } = translateServerText(message);
+    match?.setError(text, lang);
     return !match;
   });
   const invalid = focusFirstInvalid(fields);

@@ -1,11 +1,15 @@
-/** Translations (English and Japanese) and localized formats. */
+/** Translations, English and Japanese: messages of the console, and words for names and texts of the service. */
 import { en } from "./messages.en.js";
 import { ja } from "./messages.ja.js";
+import { serverTexts } from "./server_texts.ja.js";
+import { terms as enTerms } from "./terms.en.js";
+import { terms as jaTerms } from "./terms.ja.js";
 
 /** @typedef {keyof typeof en} Key */
 
 const STORAGE_KEY = "itemsapi-console:language";
 const MESSAGES = { en, ja };
+const TERMS = { en: enTerms, ja: jaTerms };
 export const LANGUAGES = { en: "English", ja: "日本語" };
 
 /** @returns {"en" | "ja"} */
@@ -37,45 +41,35 @@ export const setLanguage = (selected) => {
 
 document.documentElement.lang = current;
 
+/** Replace {names} by their values. @param {string} text @param {Record<string, string | number>} values */
+const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+
 /**
  * Return the message of a key, with {names} replaced.
  * @param {Key} key @param {Record<string, string | number>} [values]
  */
-export const t = (key, values = {}) =>
-  MESSAGES[current][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+export const t = (key, values = {}) => fill(MESSAGES[current][key], values);
 
-/** Return the message of a key, or null if there is none. @param {string} key @param {Record<string, string>} [values] */
-export const translateIfKnown = (key, values) => (key in en ? t(/** @type {Key} */ (key), values) : null);
-
-/** Return the singular or plural message. @param {"items.count" | "form.faults"} key @param {number} count */
-export const tCount = (key, count) => {
-  const category = new Intl.PluralRules(current).select(count) === "one" ? "one" : "other";
-  return t(`${key}.${category}`, { count: number(count) });
+/**
+ * Return the words for a name of the service, or null: an application has names of its own.
+ * @param {"problem" | "scope" | "event"} kind @param {string} name @param {Record<string, string>} [values]
+ */
+export const term = (kind, name, values = {}) => {
+  const words = TERMS[current][`${kind}.${name}`];
+  return words === undefined ? null : fill(words, values);
 };
 
-/** Return when to retry, rounded up. @param {number} seconds 0 if unknown */
-export const retryText = (seconds) => {
-  const [unit, length] = seconds > 3600 ? ["hour", 3600] : seconds >= 60 ? ["minute", 60] : ["second", 1];
-  const style = { style: "unit", unit, unitDisplay: "long" };
-  const format = new Intl.NumberFormat(current, /** @type {any} */ (style));
-  return seconds > 1 ? t("app.againIn", { time: format.format(Math.ceil(seconds / length)) }) : t("app.againSoon");
+/** Return the names of a kind that have words, in the order of the words. @param {"event"} kind */
+export const knownTerms = (kind) => {
+  const names = Object.keys(TERMS[current]).filter((key) => key.startsWith(`${kind}.`));
+  return names.map((key) => key.slice(kind.length + 1)).sort((one, other) => String(term(kind, one)).localeCompare(String(term(kind, other)), current));
 };
 
-/** @param {string} moment RFC 3339 */
-export const timeElement = (moment) => {
-  const style = { dateStyle: "medium", timeStyle: "short" };
-  const format = new Intl.DateTimeFormat(current, /** @type {any} */ (style));
-  const time = document.createElement("time");
-  time.dateTime = moment;
-  time.textContent = format.format(new Date(moment));
-  return time;
+/**
+ * Translate a text of the service, which is in English; a text without translation stays.
+ * @param {string} text @returns {{text: string, lang: string}} `lang` is the language of the result
+ */
+export const translateServerText = (text) => {
+  const [pattern, words] = (current === "ja" && serverTexts.find(([each]) => each.test(text))) || [];
+  return pattern && words ? { text: text.replace(pattern, words), lang: current } : { text, lang: "en" };
 };
-
-/** @param {string} price @param {string} currency */
-export const formatMoney = (price, currency) => {
-  const format = new Intl.NumberFormat(current, { style: "currency", currency });
-  return format.format(/** @type {any} */ (price)); // a string keeps all its digits
-};
-
-/** @param {number} count */
-export const number = (count) => new Intl.NumberFormat(current).format(count);

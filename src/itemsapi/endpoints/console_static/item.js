@@ -1,23 +1,32 @@
 /** The page of one item: create, change and delete it, and resolve edit conflicts. */
-import { call, hasScope, ApiError } from "./api.js";
+import { auth, call, hasScope, ApiError } from "./api.js";
 import { finish, withErrorNotice } from "./actions.js";
 import { askConfirmation, toast } from "./dialog.js";
 import { h } from "./dom.js";
 import { deleteDraft, draftOf } from "./drafts.js";
 import { field, form } from "./forms.js";
 import { conflict } from "./conflict.js";
+import { formatPrice, parsePrice } from "./formats.js";
 import { language, t } from "./i18n.js";
+import { loadUserNames } from "./user_names.js";
 
 /** @typedef {{name: string, description: string, sku: string | null, price: string, currency: string, quantity: number, tags: string[]}} Draft */
 
 /** @typedef {{body: Partial<Draft>, base: Draft}} PendingChange the changes, and the version that they are based on */
+
+/** Make the field of a price, which is written as in the user's country. @param {string} [price] */
+const priceField = (price = "") => {
+  const example = formatPrice("12.50");
+  const validate = (/** @type {string} */ typed) => (parsePrice(typed) === null ? t("items.priceFault", { example }) : "");
+  return field({ name: "price", label: t("items.price"), value: formatPrice(price), hint: t("items.priceHint", { example }), required: true, inputmode: "decimal", narrow: true, validate });
+};
 
 /** @param {Partial<Draft>} item */
 const inputs = (item) => [
   field({ name: "name", label: t("items.name"), value: item.name, required: true, maxlength: 200 }),
   field({ name: "description", label: t("items.description"), value: item.description, kind: "textarea", rows: 4, maxlength: 10000 }),
   field({ name: "sku", label: t("items.sku"), value: item.sku ?? "", maxlength: 64, autocapitalize: "none" }),
-  field({ name: "price", label: t("items.price"), value: item.price, hint: t("items.priceHint"), required: true, inputmode: "decimal", narrow: true }),
+  priceField(item.price),
   field({
     name: "currency",
     label: t("items.currency"),
@@ -37,7 +46,7 @@ const draft = ({ name = "", description = "", sku, price = "", currency = "", qu
   name,
   description,
   sku: sku?.trim() || null,
-  price: price.trim(),
+  price: parsePrice(price) ?? price,
   currency: currency.toUpperCase(),
   quantity: Number(quantity),
   tags: tags.split(/[,、，]/).map((tag) => tag.trim()).filter(Boolean),
@@ -146,6 +155,13 @@ const readOnlyPage = (item) => {
   return { title: item.name, nodes: [h("div", { class: "panel" }, formElement)] };
 };
 
+/** Say whose item it is, if it is another user's. @param {any} item */
+const ownerNotice = async ({ owner_id }) => {
+  if (!hasScope("items:admin") || owner_id === auth.getSnapshot().user?.id) return null;
+  const names = await loadUserNames([owner_id]);
+  return h("p", { class: "notice" }, t("item.ownedBy", { name: names.get(owner_id) ?? owner_id }));
+};
+
 /** @param {import("./main.js").Request} request @returns {Promise<import("./main.js").Page>} */
 export const show = async ({ id }) => {
   if (id === "new") return createPage();
@@ -154,5 +170,5 @@ export const show = async ({ id }) => {
   if (!hasScope("items:write")) return readOnlyPage(base.data);
   const panel = h("div", { class: "panel" });
   editor(path, panel)(base);
-  return { title: t("item.edit"), nodes: [panel] };
+  return { title: t("item.edit"), nodes: [await ownerNotice(base.data), panel] };
 };

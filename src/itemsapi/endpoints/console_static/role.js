@@ -4,7 +4,7 @@ import { finish, withErrorNotice } from "./actions.js";
 import { askConfirmation } from "./dialog.js";
 import { h } from "./dom.js";
 import { checkboxes, field, form, checkedValues } from "./forms.js";
-import { t } from "./i18n.js";
+import { t, term } from "./i18n.js";
 
 const done = (/** @type {string} */ words) => finish(words, "#/roles");
 
@@ -13,7 +13,7 @@ const address = (name) => `/roles/${encodeURIComponent(name)}`;
 
 const scopeBoxes = async (/** @type {string[]} */ selected) => {
   const { data } = await call("GET", "/scopes");
-  const all = rows(data).map(({ name, meaning }) => ({ value: name, hint: meaning }));
+  const all = rows(data).map(({ name, meaning }) => ({ value: name, hint: term("scope", name) ?? meaning }));
   return checkboxes(t("roles.scopes"), "scopes", all, selected);
 };
 

@@ -1,12 +1,12 @@
 /** The list of roles and their scopes. */
 import { call, hasScope, rows } from "./api.js";
-import { badge, badges, empty, h, icon, table } from "./dom.js";
-import { t } from "./i18n.js";
+import { badge, empty, h, icon, meanings, table } from "./dom.js";
+import { t, term, translateServerText } from "./i18n.js";
 
 /** @param {any} role */
 const scopes = ({ everything, scopes: names = [] }) => {
   if (everything) return badge(t("roles.everything"), "on");
-  return badges(names, t("roles.nothing"));
+  return meanings(names.map((/** @type {string} */ name) => ({ name, meaning: term("scope", name) })), t("roles.nothing"));
 };
 
 /** @param {any} role */
@@ -17,7 +17,7 @@ const name = (role) =>
 
 const columns = () => [
   { label: t("roles.name"), cell: name },
-  { label: t("roles.description"), cell: (/** @type {any} */ role) => role.description || "–" },
+  { label: t("roles.description"), cell: (/** @type {any} */ role) => translateServerText(role.description).text || "–" },
   { label: t("roles.scopes"), class: "wide", cell: scopes },
 ];
 

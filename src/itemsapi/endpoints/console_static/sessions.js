@@ -1,16 +1,19 @@
-/** The list of the user's sessions, and buttons to end them. */
+/** Lists of sessions, and buttons to end them. */
 import { call, rows } from "./api.js";
 import { askConfirmation, toast } from "./dialog.js";
 import { badge, h } from "./dom.js";
 import { withErrorNotice } from "./actions.js";
-import { t, timeElement } from "./i18n.js";
+import { timeElement } from "./formats.js";
+import { t } from "./i18n.js";
 
-/** @param {any} session @param {() => void} reload */
-const card = (session, reload) => {
+const OWN = "/auth/sessions";
+
+/** @param {any} session @param {string} list the path of the list @param {() => void} reload */
+const card = (session, list, reload) => {
   const device = session.device || t("sessions.unnamed");
   const end = async () => {
     if (!(await askConfirmation(t("sessions.endAsk", { device }), t("sessions.end")))) return;
-    await call("DELETE", `/auth/sessions/${session.id}`);
+    await call("DELETE", `${list}/${session.id}`);
     toast(t("sessions.ended"));
     reload();
   };
@@ -23,26 +26,35 @@ const card = (session, reload) => {
   return h(
     "li",
     { class: session.current ? "row current" : "row" },
-    h("div", { class: "grow" }, h("h2", {}, device, " ", session.current && badge(t("sessions.current"), "on")), list(facts)),
+    h("div", { class: "grow" }, h("h2", {}, device, " ", session.current && badge(t("sessions.current"), "on")), factList(facts)),
     !session.current && button,
   );
 };
 
 /** @param {any[][]} facts */
-const list = (facts) =>
+const factList = (facts) =>
   h("dl", { class: "facts" }, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+
+/**
+ * Make the cards of sessions, the current one first.
+ * @param {any[]} sessions @param {string} list the path of the list @param {() => void} reload called after the end of a session
+ */
+export const sessionCards = (sessions, list, reload) => {
+  const sorted = [...sessions].sort((one, other) => Number(other.current) - Number(one.current));
+  return h("ul", { class: "rows" }, ...sorted.map((each) => card(each, list, reload)));
+};
 
 /** @param {import("./main.js").Request} request @returns {Promise<import("./main.js").Page>} */
 export const show = async ({ reload }) => {
-  const { data } = await call("GET", "/auth/sessions");
-  const all = rows(data).sort((one, other) => Number(other.current) - Number(one.current));
+  const { data } = await call("GET", OWN);
+  const all = rows(data);
   const endOthers = async () => {
     if (!(await askConfirmation(t("sessions.othersAsk"), t("sessions.endOthers")))) return;
-    await call("DELETE", "/auth/sessions", { query: { except: "current" } });
+    await call("DELETE", OWN, { query: { except: "current" } });
     toast(t("sessions.othersEnded"));
     reload();
   };
   const others = all.length > 1 && h("button", { class: "danger", onclick: withErrorNotice(endOthers) }, t("sessions.endOthers"));
   const top = h("div", { class: "top" }, h("p", { class: "lead" }, t("sessions.lead")), others);
-  return { title: t("sessions.title"), nodes: [top, h("ul", { class: "rows" }, ...all.map((each) => card(each, reload)))] };
+  return { title: t("sessions.title"), nodes: [top, sessionCards(all, OWN, reload)] };
 };

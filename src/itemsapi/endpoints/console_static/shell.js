@@ -1,4 +1,4 @@
-/** The frame around every page: brand, navigation, language, sign-out. */
+/** The frame around every page: brand, navigation, user, language, sign-out. */
 import { auth, hasScope, mustChangePassword } from "./api.js";
 import { toast } from "./dialog.js";
 import { h, icon } from "./dom.js";
@@ -41,6 +41,13 @@ const signOut = async () => {
   await request.then(() => toast(t("signout.done")), () => toast(t("signout.failed")));
 };
 
+/** Make the name of the signed-in user, a link to the account. */
+const signedInUser = () => {
+  const { user } = auth.getSnapshot();
+  const label = h("span", { class: "unseen" }, t("app.signedInAs"), " ");
+  return user && h("a", { class: "who", href: "#/account" }, icon("account"), label, h("span", { class: "name" }, user.username));
+};
+
 /**
  * Make the frame with an empty page.
  * @param {string} current @param {HTMLElement} main @param {() => void} changed
@@ -59,7 +66,7 @@ export const shell = (current, main, changed) => {
     "div",
     { class: "frame" },
     h("a", { class: "skip", href: "#main", onclick: skip }, t("app.skip")),
-    h("header", {}, brand(), h("div", { class: "tools" }, languageSelect(changed), out)),
+    h("header", {}, brand(), h("div", { class: "tools" }, signedInUser(), languageSelect(changed), out)),
     h("nav", { "aria-label": t("app.nav") }, h("ul", {}, ...visiblePages().map(link))),
     main,
   );

@@ -1,11 +1,13 @@
-/** The page of one user: create the user, change roles, set another password. */
-import { call, rows } from "./api.js";
-import { finish } from "./actions.js";
-import { h } from "./dom.js";
+/** The page of one user: create the user, change roles, set another password, end sessions. */
+import { call, hasScope, rows } from "./api.js";
+import { finish, withErrorNotice } from "./actions.js";
+import { askConfirmation, toast } from "./dialog.js";
+import { badges, h } from "./dom.js";
 import { draftOf } from "./drafts.js";
 import { checkboxes, field, form, checkedValues } from "./forms.js";
 import { newPasswordField, usernameField } from "./passwords.js";
-import { t } from "./i18n.js";
+import { sessionCards } from "./sessions.js";
+import { t, translateServerText } from "./i18n.js";
 
 const back = () => h("a", { class: "button", href: "#/users" }, t("app.back"));
 
@@ -14,7 +16,7 @@ const done = (/** @type {string} */ words) => finish(words, "#/users");
 /** Make checkboxes for all roles, with those of the user checked. @param {string[]} selected */
 const roleBoxes = async (selected) => {
   const { data } = await call("GET", "/roles");
-  const all = rows(data).map(({ name, description }) => ({ value: name, hint: description }));
+  const all = rows(data).map(({ name, description }) => ({ value: name, hint: translateServerText(description).text }));
   return checkboxes(t("users.roles"), "roles", all, selected);
 };
 
@@ -41,7 +43,7 @@ const createPage = async () => {
 };
 
 /** @param {any} user @param {string | null} etag */
-const roles = async (user, etag) => {
+const rolesForm = async (user, etag) => {
   const submit = async (/** @type {any} */ _, /** @type {HTMLFormElement} */ formElement) => {
     await call("PATCH", `/users/${user.id}`, { body: { roles: checkedValues(formElement, "roles") }, etag: draftOf()?.version ?? etag });
     done(t("users.saved", { name: user.username }));
@@ -49,8 +51,14 @@ const roles = async (user, etag) => {
   return form({ fields: [], extra: [await roleBoxes(user.roles)], submitLabel: t("item.save"), others: [back()], submit, keep: { version: etag } });
 };
 
+/** @param {any} user @param {string | null} etag */
+const rolesPanel = async (user, etag) => {
+  if (hasScope("users:write")) return h("div", { class: "panel" }, await rolesForm(user, etag));
+  return h("section", { class: "panel" }, h("h2", {}, t("users.roles")), badges(user.roles, t("users.noRoles")), back());
+};
+
 /** @param {any} user */
-const password = (user) => {
+const passwordPanel = (user) => {
   const submit = async (/** @type {any} */ typed) => {
     await call("PUT", `/users/${user.id}/password`, { body: { password: typed.password } });
     done(t("users.passwordSet", { name: user.username }));
@@ -59,10 +67,29 @@ const password = (user) => {
   return h("section", { class: "panel" }, h("h2", {}, t("users.setPassword")), formElement);
 };
 
+/** Make the list of the user's sessions, which an operator may end. @param {any} user @param {() => void} reload */
+const sessionsSection = async (user, reload) => {
+  const list = `/users/${user.id}/sessions`;
+  const name = user.username;
+  const sessions = rows((await call("GET", list)).data);
+  const endAll = async () => {
+    if (!(await askConfirmation(t("users.endSessionsAsk", { name }), t("users.endSessions")))) return;
+    await call("DELETE", list);
+    toast(t("users.sessionsEnded", { name }));
+    reload();
+  };
+  const button = sessions.length > 0 && h("button", { class: "danger", onclick: withErrorNotice(endAll) }, t("users.endSessions"));
+  const none = !sessions.length && h("p", { class: "lead" }, t("users.noSessions", { name }));
+  const top = h("div", { class: "top" }, h("h2", {}, t("users.sessions")), button);
+  return h("section", { class: "part" }, top, none, sessionCards(sessions, list, reload));
+};
+
 /** @param {import("./main.js").Request} request @returns {Promise<import("./main.js").Page>} */
-export const show = async ({ id }) => {
+export const show = async ({ id, reload }) => {
   if (id === "new") return createPage();
   const { data: user, etag } = await call("GET", `/users/${encodeURIComponent(String(id))}`);
-  const panel = h("div", { class: "panel" }, await roles(user, etag));
-  return { title: t("users.editRoles", { name: user.username }), nodes: [panel, password(user)] };
+  const roles = await rolesPanel(user, etag);
+  const password = hasScope("users:write") && passwordPanel(user);
+  const sessions = hasScope("sessions:write") && (await sessionsSection(user, reload));
+  return { title: user.username, nodes: [roles, password, sessions] };
 };

@@ -1,9 +1,12 @@
-/** The list of users: their roles and state. */
+/** The list of users: search, their roles and state. */
 import { call, hasScope, rows } from "./api.js";
 import { withErrorNotice } from "./actions.js";
 import { askConfirmation, toast } from "./dialog.js";
 import { badge, badges, empty, h, icon, table } from "./dom.js";
-import { t, timeElement } from "./i18n.js";
+import { field } from "./forms.js";
+import { tCount, timeElement } from "./formats.js";
+import { t } from "./i18n.js";
+import { filterForm, pager } from "./lists.js";
 
 const LIMIT = 50;
 
@@ -29,7 +32,11 @@ const actions = (user, reload) => {
 /** @param {() => void} reload */
 const columns = (reload) => {
   const all = [
-    { label: t("users.name"), class: "wide", cell: (/** @type {any} */ user) => h("span", { class: "strong" }, user.username) },
+    {
+      label: t("users.name"),
+      class: "wide",
+      cell: (/** @type {any} */ user) => h("a", { class: "strong", href: `#/users/${user.id}` }, user.username),
+    },
     { label: t("users.roles"), cell: (/** @type {any} */ user) => badges(user.roles, t("users.noRoles")) },
     { label: t("users.state"), cell: (/** @type {any} */ user) => state(user) },
     { label: t("users.created"), cell: (/** @type {any} */ user) => timeElement(user.created_at) },
@@ -43,9 +50,13 @@ const state = (/** @type {any} */ user) =>
 
 /** @param {import("./main.js").Request} request @returns {Promise<import("./main.js").Page>} */
 export const show = async ({ query, reload }) => {
-  const { data } = await call("GET", "/users", { query: { limit: LIMIT, cursor: query.get("cursor") } });
+  const q = query.get("q") ?? "";
+  const { data } = await call("GET", "/users", { query: { limit: LIMIT, q, cursor: query.get("cursor") } });
+  const users = rows(data);
   const create = h("a", { class: "button primary", href: "#/users/new" }, icon("plus"), t("users.new"));
-  const list = rows(data).length ? table(t("users.title"), columns(reload), rows(data)) : empty(t("app.none"));
-  const next = data.next_cursor && h("a", { class: "button", href: `#/users?cursor=${encodeURIComponent(data.next_cursor)}` }, t("app.next"));
-  return { title: t("users.title"), nodes: [h("div", { class: "top" }, hasScope("users:write") && create), list, next] };
+  const count = h("p", { class: "lead", role: "status" }, tCount("users.count", users.length));
+  const top = h("div", { class: "top" }, count, hasScope("users:write") && create);
+  const search = field({ name: "q", label: t("users.search"), type: "search", value: q, maxlength: 64, autocapitalize: "none", spellcheck: "false" });
+  const list = users.length ? table(t("users.title"), columns(reload), users) : empty(t("users.nothing"));
+  return { title: t("users.title"), nodes: [top, filterForm("users", [search]), list, pager("users", query, data.next_cursor)] };
 };
