@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 MAX_REPORTED = 10  # origins of a process: a client can send any, and must not fill the log
 MAX_ORIGIN_LENGTH = 100  # characters of an origin in the log
 NO_ORIGIN = "null"  # of a file, a sandboxed frame or a `data:` URL
-LIST_IT = "if the page is yours, add this to ITEMSAPI_ALLOWED_ORIGINS, or correct ITEMSAPI_PUBLIC_URL"
+LIST_IT = "if the page is yours, add this to ITEMSAPI_ALLOWED_ORIGINS; else ignore it"
 SERVE_IT = "open the page from a web server: a file has no origin that can be listed"
 
 
