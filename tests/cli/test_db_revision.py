@@ -328,11 +328,9 @@ def test_the_report_names_tables_that_are_behind(
     """`itemsapi check` finds what `db check` does (R-24)."""
     own_shell.run("users", "add", "root", "--role", "admin")
     generate(PARCEL.format(more=""))
-    (fault,) = faults(own_shell)
-    assert (fault["subject"], "blueprints are at revision base" in fault["message"]) == (
-        "database",
-        True,
-    )
+    found = own_shell.run("check", "--json").json["findings"]
+    (behind,) = [each for each in found if "blueprints are at revision base" in each["message"]]
+    assert (behind["subject"], behind["severity"]) == ("database", "warning")
 
 
 def test_the_report_names_a_missing_folder(own_shell: Shell) -> None:
@@ -347,6 +345,14 @@ def test_a_folder_that_cannot_be_created_is_reported(own_shell: Shell, project: 
     (project / "migrations").touch()
     done = own_shell.run("db", "revision", "--empty", "-m", "change")
     assert "ITEMSAPI_MIGRATIONS cannot be created: migrations (File exists)" in done.err
+
+
+@pytest.mark.parametrize("name", ["json", "json:", ":loads"])
+def test_a_metadata_without_a_name_is_reported(own_shell: Shell, name: str) -> None:
+    """The error says how it is written (R-24)."""
+    done = own_shell.run("db", "revision", "-m", "change", "--metadata", name)
+    words = f"itemsapi: --metadata: {name!r} names no object; write it as MODULE:NAME\n"
+    assert (done.code, done.err) == (1, words)
 
 
 @pytest.mark.parametrize("name", ["json:loads", "json:nothing", "no_such_module:metadata"])

@@ -504,7 +504,13 @@ def test_two_files_of_one_relative_url_are_reported(host: Path) -> None:
     out = run("check").out
     file = host / "instance" / "shop.db"
     assert f"SQLALCHEMY_DATABASE_URI is {file}, and ITEMSAPI_DATABASE_URL is" in out
-    assert f"set ITEMSAPI_DATABASE_URL to sqlite:///{file}" in out
+    assert out.endswith(f"Next: set ITEMSAPI_DATABASE_URL to sqlite:///{file}.\n")
+
+
+def test_the_check_says_that_there_are_no_signing_keys_yet(host: Path) -> None:
+    """`db upgrade` makes none; the first start does."""
+    run("db", "upgrade")
+    assert "signing keys: will be created at the first start" in run("check").out
 
 
 def test_two_urls_that_are_written_differently_are_not_reported(host: Path) -> None:

@@ -71,7 +71,10 @@ def test_a_scope_with_two_meanings_stops_the_boot() -> None:
         app.add_url_rule("/pour", "pour", requires(TEA)(make_view()))
         app.add_url_rule("/away", "away", requires(other)(make_view()))
 
-    assert boot_error(build) == "scope tea:pour is declared twice with different meanings"
+    assert boot_error(build) == (
+        f"scope tea:pour is declared as {TEA.description!r} and as 'Pour it away';"
+        " declare it once, and use that object everywhere"
+    )
 
 
 def test_a_route_of_any_method_stops_the_boot() -> None:

@@ -216,8 +216,9 @@ def _check_writable(database: Database) -> Iterator[Finding]:
 
 
 def _check_contents(services: Services) -> Iterator[Finding]:
-    services.key_set.key_store.check_signing_key()
-    yield Finding("ok", "signing keys", "can be decrypted with the secret key")
+    has_keys = services.key_set.key_store.check_signing_key()
+    readable, made = "can be decrypted with the secret key", "will be created at the first start"
+    yield Finding("ok", "signing keys", readable if has_keys else made)
     yield from _check_previous_secret(services)
     if services.has_layer_users and services.users.is_empty():
         add = command_line("users add NAME --role admin")

@@ -102,8 +102,9 @@ def _check_same_file(app: Flask, services: Services) -> Iterator[Finding]:
     file, own_file = (Path(url.database or "").absolute() for url in (theirs, own))
     if own.get_backend_name() == "sqlite" and file != own_file:
         words = f"SQLALCHEMY_DATABASE_URI is {file}, and ITEMSAPI_DATABASE_URL is {own_file}"
-        advice = f"for one database set ITEMSAPI_DATABASE_URL to sqlite:///{file}"
-        yield Finding("warning", "database", f"{words}, although both are {written}; {advice}")
+        step = f"set ITEMSAPI_DATABASE_URL to sqlite:///{file}"
+        message = f"{words}, although both are {written}; for one database {step}"
+        yield Finding("warning", "database", message, step)
 
 
 def _flask_sqlalchemy_url(app: Flask) -> URL | None:

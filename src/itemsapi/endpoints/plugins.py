@@ -27,6 +27,8 @@ def load_blueprints(names: Iterable[str]) -> list[flask.Blueprint]:
 def import_object(name: str, *, source: str) -> object:
     """Import `module:attribute`. Raise `SettingsError`, one line that begins with `source`."""
     module, _, attribute = name.partition(":")
+    if not (module and attribute):
+        raise SettingsError(f"{source}: {name!r} names no object; write it as MODULE:NAME")
     try:
         with _current_directory():
             return attrgetter(attribute)(importlib.import_module(module))

@@ -209,8 +209,10 @@ class Rulebook:
             if scope.name == PASSWORD_CHANGE.name:
                 reason = "is reserved for temporary passwords; choose another name"
                 self.faults.append(f"scope {scope.name} {reason}")
-            elif known.setdefault(scope.name, scope) != scope:
-                self.faults.append(f"scope {scope.name} is declared twice with different meanings")
+            elif (first := known.setdefault(scope.name, scope)) != scope:
+                meanings = f"as {first.description!r} and as {scope.description!r}"
+                advice = "declare it once, and use that object everywhere"
+                self.faults.append(f"scope {scope.name} is declared {meanings}; {advice}")
         self.faults = list(dict.fromkeys(self.faults))
         return known
 

@@ -118,16 +118,17 @@ class KeyStore:
             raise SettingsError(f"signing key {row.kid} has the unknown state {row.state!r}")
         return self.secret_keys.decrypt(row.kid, row.alg, row.secret)
 
-    def check_signing_key(self) -> None:
-        """Raise `SettingsError`, one line, if the signing key cannot be decrypted (R-24).
+    def check_signing_key(self) -> bool:
+        """Return whether there are keys. Raise `SettingsError` if the signing key is unreadable.
 
-        Before a key signs, one of the others must be readable.
+        Before a key signs, one of the others must be readable (R-24).
         """
         rows = self.load_active()
         self._require_decryptable(rows)
         for row in rows:
             if row.state == "current":
                 self.decrypt(row)
+        return bool(rows)
 
     def load_or_create(self) -> list[AnyRow]:
         """Return the active rows; make the first keys if there are none.
