@@ -33,8 +33,8 @@ Each is an environment variable, or a key of `app.config` with the same name. \
 [Running itemsapi](operations.md#settings) has them in one table."""
 PROBLEMS_NOTE = """\
 Every error response is a problem (RFC 9457). Compare its `code`, which is stable, and not its \
-texts. The class is in `itemsapi.problems`; a running service shows this page, with the problems \
-of its own, at `/docs/problems`."""
+texts. The class is in `itemsapi.problems`; a service that serves the pages of the documentation \
+(`itemsapi serve`, or `include=["docs"]`) shows this page, with its own problems, at `/docs/problems`."""
 LINK = re.compile(r"\]\(#")
 
 
