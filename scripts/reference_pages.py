@@ -34,7 +34,8 @@ Each is an environment variable, or a key of `app.config` with the same name. \
 PROBLEMS_NOTE = """\
 Every error response is a problem (RFC 9457). Compare its `code`, which is stable, and not its \
 texts. The class is in `itemsapi.problems`; a service that serves the pages of the documentation \
-(`itemsapi serve`, or `include=["docs"]`) shows this page, with its own problems, at `/docs/problems`."""
+(`itemsapi serve`, or `include=["docs"]`) shows this page, with its own problems, at \
+`/docs/problems`."""
 LINK = re.compile(r"\]\(#")
 
 

@@ -95,7 +95,7 @@ def test_waiting_time_is_shown_after_too_many_current_passwords(
 def test_waiting_time_is_readable(site: Site, window: Window, seconds: int, expected: str) -> None:
     """It is rounded up to whole units."""
     page = window.open(f"{site.url}/console").page
-    script = "async (s) => (await import('/console/i18n.js')).retryText(s)"
+    script = "async (s) => (await import('/console/formats.js')).retryText(s)"
     assert page.evaluate(script, seconds) == f"Try again {expected}."
 
 
