@@ -86,7 +86,7 @@ def test_a_program_without_a_comment_is_a_fault(tmp_path: Path) -> None:
         ('{"token":"eyJabc..."}', '{"token":""}', False),
         ('{"a":1, ...}', '{"a":1,"b":{"c":2},"d":3}', True),
         ('{"a":1, ...}', '{"a":1}\n{"b":2}', False),
-        ('[{"a":1,...}]', '[{"a":1},{"a":2}]', False),
+        ('[{"a":1,...}]', '[{"a":1,"b":2},{"c":3}]', False),
         ("2 passed in ...", "2 passed in 0.12s", True),
         ("2 passed in ...", "2 passed in 0.12s\n1 error", False),
         ("...\n2 passed", "..\n\n2 passed", True),
