@@ -284,6 +284,19 @@ def test_the_settings_of_the_containers_are_those_of_production(
     assert settings.allowed_origins == ("https://api.example",)
 
 
+def test_the_containers_have_both_secrets_while_the_secret_is_rotated(
+    containers: dict[str, Any],
+) -> None:
+    """The file beside compose.yaml adds the previous one, and changes nothing else."""
+    more = yaml.safe_load((ROOT / "deploy" / "rotation.yaml").read_text("utf-8"))
+    added = more["services"]["itemsapi"]
+    files = {f"/run/secrets/{name}" for name in added["secrets"]}
+    settings = containers["itemsapi"]["environment"] | added["environment"]
+    assert files == {path for name, path in settings.items() if name.endswith("_FILE")}
+    assert set(more["secrets"]) == {"previous_key"}
+    assert set(added) == {"environment", "secrets"}
+
+
 def test_only_the_proxy_can_be_reached_from_outside(containers: dict[str, Any]) -> None:
     """Whoever else reached the service could write `X-Forwarded-For`."""
     reachable = {name for name, one in containers.items() if "ports" in one}
