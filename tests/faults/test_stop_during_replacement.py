@@ -1,4 +1,4 @@
-"""The service is stopped while it replaces its workers one by one (R-22)."""
+"""The service is stopped, or a worker dies, while its workers are replaced one by one (R-22)."""
 
 import os
 import signal
@@ -45,12 +45,17 @@ def test_the_other_workers_are_not_replaced_when_the_service_is_to_stop(
 ) -> None:
     """SIGTERM soon after SIGHUP: a service manager would kill it with its requests."""
     assert service.process is not None
-    before = seen = set(service.pids())
+    before = set(service.pids())
+    seen = set(before)
     os.kill(service.process.pid, signal.SIGHUP)
     wait_until(lambda: bool(set(service.pids()) - before), TIMEOUT_SECONDS)
     service.process.terminate()
-    while service.process.poll() is None:
-        seen = seen | workers(service)
+
+    def has_ended() -> bool:
+        seen.update(workers(service))
+        return service.process is not None and service.process.poll() is not None
+
+    wait_until(has_ended, TIMEOUT_SECONDS)
     assert len(seen - before) < WORKERS
     assert service.process.returncode == 0
 
@@ -67,3 +72,28 @@ def test_a_request_in_flight_is_answered_when_its_worker_is_told_twice_to_stop(
             os.kill(pid, signal.SIGTERM)
         connection.sendall(body)
         assert connection.recv(4096).startswith(b"HTTP/1.1 401 ")
+
+
+def start_replacement(service: RunningService) -> int:
+    """Send SIGHUP, and kill an old worker when the first one has its successor; return its id."""
+    assert service.process is not None
+    before = service.pids()
+    os.kill(service.process.pid, signal.SIGHUP)
+    wait_until(lambda: bool(set(service.pids()) - set(before)), TIMEOUT_SECONDS)
+    os.kill(before[-1], signal.SIGKILL)
+    return before[-1]
+
+
+def test_a_worker_that_dies_before_its_turn_is_in_the_log(service: RunningService) -> None:
+    """Its successor is one of the replacement."""
+    pid = start_replacement(service)
+    words = f'"pid": {pid}, "exit_code": -9'
+    wait_until(lambda: words in service.log.read_text(), TIMEOUT_SECONDS)
+
+
+def test_a_stop_is_no_failure_because_a_worker_died_before(service: RunningService) -> None:
+    """A service manager would report a failure, and start the service again (R-31)."""
+    start_replacement(service)
+    assert service.process is not None
+    service.process.terminate()
+    assert service.process.wait(TIMEOUT_SECONDS) == 0

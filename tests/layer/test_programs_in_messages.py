@@ -50,19 +50,29 @@ def test_the_application_is_found_in_another_module(protect: Protect, load: Load
     assert "--app shop_of_messages:application " in advice_of(module.application)
 
 
-@pytest.mark.parametrize(
-    ("parameters", "named"),
-    [("", True), ("debug=False, *more, **options", True), ("settings", False)],
-)
-def test_a_factory_is_named_if_flask_can_call_it(
-    protect: Protect, load: Load, parameters: str, named: bool
-) -> None:
-    """Otherwise the message shows what to fill in."""
-    source = f"from flask import Flask\ndef create_app({parameters}):\n  return Flask(__name__)"
-    app = load(source).create_app(*[None] * (not named))
+def test_an_application_of_a_factory_is_left_to_the_reader(protect: Protect, load: Load) -> None:
+    """Its module may have several factories, of applications with databases of their own."""
+    app = load("from flask import Flask\ndef create_app():\n  return Flask(__name__)").create_app()
     protect(app)
-    place = "--app shop_of_messages" if named else "[--app MODULE:APP]"
-    assert advice_of(app) == f"`itemsapi {place} db upgrade`"
+    assert advice_of(app) == "`itemsapi [--app MODULE:APP] db upgrade`"
+
+
+class LazyModule(ModuleType):
+    """A module that is imported when somebody asks for one of its names, and cannot be."""
+
+    def __getattribute__(self, name: str) -> object:
+        """Fail, as the import would."""
+        raise ImportError(name)
+
+
+def test_no_lazy_module_is_imported(
+    protect: Protect, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its failure would replace the message that is asked for."""
+    monkeypatch.setitem(sys.modules, "a_lazy_module", LazyModule("a_lazy_module"))
+    app = load("from flask import Flask\nmade = [Flask(__name__)]").made[0]
+    protect(app)
+    assert "[--app MODULE:APP]" in advice_of(app)
 
 
 def test_the_items_api_needs_no_name(make_backend: Callable[..., Backend]) -> None:
@@ -82,3 +92,17 @@ def test_a_program_is_named_by_its_file(
     monkeypatch.setitem(sys.modules, "__main__", program)
     protect(app)
     assert advice_of(app) == f"`itemsapi --app {path}:app db upgrade`"
+
+
+@pytest.mark.parametrize("file", [None, "<stdin>", "my.app.py", "app.wsgi"])
+def test_a_program_that_no_other_process_can_import_is_left_to_the_reader(
+    protect: Protect, monkeypatch: pytest.MonkeyPatch, file: str | None
+) -> None:
+    """`python -c` has no file at all."""
+    program = ModuleType("__main__")
+    program.__dict__["app"] = app = Flask("package_of_messages")
+    if file:
+        program.__file__ = file
+    monkeypatch.setitem(sys.modules, "__main__", program)
+    protect(app)
+    assert advice_of(app) == "`itemsapi [--app MODULE:APP] db upgrade`"

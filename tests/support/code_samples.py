@@ -123,6 +123,8 @@ class Service:
         makers = {"item_id": self._item, "user_id": self._user, "key_id": self._key}
         for make in (make for name, make in makers.items() if name in needed):
             values |= make()
+        if operation == "delete_user_session":
+            values |= self._session_of_a_user()
         return values
 
     def _item(self) -> dict[str, str]:
@@ -135,6 +137,14 @@ class Service:
         body = {"username": f"user{next(self.numbers)}", "password": PASSWORD}
         answer = self._call("POST", "/users", body)
         return {"user_id": answer.json()["id"], "etag": answer.headers["ETag"]}
+
+    def _session_of_a_user(self) -> dict[str, str]:
+        name = f"user{next(self.numbers)}"
+        user = self._call("POST", "/users", {"username": name, "password": PASSWORD}).json()
+        return {
+            "user_id": user["id"],
+            "session_id": self._login(name, PASSWORD)["session_id"],
+        }
 
     def _key(self) -> dict[str, str]:
         body = {"name": "k", "scopes": ["items:read"]}

@@ -1,13 +1,13 @@
 """How the commands are called for the application that serves the current request.
 
-A server process knows its application as an object. The commands need its name: that of a variable
-in a module, or of a factory that Flask finds by itself.
+A server process knows its application as an object. The commands need the name of a variable in a
+module. An application that is in no variable, as one that a factory made, has no certain name.
 """
 
-import inspect
 import shlex
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -15,7 +15,6 @@ from flask import Flask, current_app, has_request_context
 
 PROGRAM = "itemsapi.program"  # the extension
 ITEMS_API = "itemsapi"  # the import name of the application of `create_app`
-FACTORIES = ("create_app", "make_app")  # `flask --app MODULE` calls them
 
 
 def program_of_request() -> str | None:
@@ -30,49 +29,40 @@ def program_of_request() -> str | None:
 
 
 def _find_program(app: Flask) -> str | None:
-    path = next(_paths_of_variables(app), None) or _path_of_factory(app)
-    if path is None:
-        return "itemsapi" if app.import_name == ITEMS_API else None
-    return f"itemsapi --app {shlex.quote(path)}"
+    for module, variable in _variables(app):
+        if name := _importable_name(module):
+            return f"itemsapi --app {shlex.quote(f'{name}:{variable}')}"
+    return "itemsapi" if app.import_name == ITEMS_API else None
 
 
-def _paths_of_variables(app: Flask) -> Iterator[str]:
-    """Yield `MODULE:NAME` of the variables that are the application, its own module first."""
+def _variables(app: Flask) -> Iterator[tuple[str, str]]:
+    """Yield module and name of the variables that are the application, its own module first."""
     for name in dict.fromkeys([app.import_name, "__main__", *sys.modules]):
         if name.partition(".")[0] == ITEMS_API:
             continue
-        module = sys.modules.get(name)
-        for variable, value in list(getattr(module, "__dict__", {}).items()):
+        for variable, value in list(_names(sys.modules.get(name)).items()):
             if value is app:
-                yield f"{_importable_name(name)}:{variable}"
+                yield name, variable
 
 
-def _path_of_factory(app: Flask) -> str | None:
-    """Return the module of the application if Flask can call a factory in it."""
-    module = sys.modules.get(app.import_name)
-    factories = (getattr(module, name, None) for name in FACTORIES)
-    found = app.import_name != ITEMS_API and any(map(_needs_no_argument, factories))
-    return _importable_name(app.import_name) if found else None
+def _names(module: object) -> dict[str, object]:
+    """Return the names in a module. Do not ask it for them: a lazy module would be imported."""
+    if not issubclass(type(module), ModuleType):
+        return {}
+    names: dict[str, object] = object.__getattribute__(module, "__dict__")
+    return names
 
 
-def _needs_no_argument(factory: object) -> bool:
-    if not inspect.isfunction(factory):
-        return False
-    parameters = inspect.signature(factory).parameters.values()
-    optional = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
-    return all(one.default is not one.empty or one.kind in optional for one in parameters)
-
-
-def _importable_name(name: str) -> str:
+def _importable_name(module: str) -> str | None:
     """Return the name of a module for another process: that of `__main__`, or its file."""
-    module = sys.modules[name]
-    if name != "__main__":
-        return name
-    if module.__spec__ is not None:
-        return module.__spec__.name
-    return _relative_to_here(module)
-
-
-def _relative_to_here(module: ModuleType) -> str:
-    file = Path(module.__file__ or "")
-    return file.stem if file.resolve().parent == Path.cwd() else str(file)
+    if module != "__main__":
+        return module
+    main = _names(sys.modules[module])
+    if (spec := main.get("__spec__")) is not None:
+        return str(getattr(spec, "name", "")) or None
+    file = Path(str(main.get("__file__") or ""))
+    if file.suffix != ".py" or not file.stem.isidentifier():
+        return None  # such as the standard input
+    with suppress(OSError):  # the current directory may be gone
+        return file.stem if file.resolve().parent == Path.cwd() else str(file)
+    return None

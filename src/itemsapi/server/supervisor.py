@@ -113,6 +113,7 @@ class Supervisor(MPServer):
                 break
             alive[0].join(POLL_SECONDS)  # type: ignore[no-untyped-call]  # as above
         self.wrks.clear()
+        self.interrupt_children.clear()  # granian exits with 1 if a death is not handled yet
 
     def _init_shared_socket(self) -> None:
         """Use our socket, which has deadlines, instead of opening one for each worker."""
@@ -128,18 +129,20 @@ class Supervisor(MPServer):
     ) -> None:
         """Replace these workers one by one, until a signal says to stop.
 
-        granian would replace all of them first, and wait for each.
+        granian would replace all of them first, and wait for each. It gives a delay at SIGHUP, and
+        none after a death.
         """
-        for worker in {index: self.wrks[index] for index in workers}.values():
-            if not _is_alive(worker):
-                self._handle_death(worker.inner.pid, worker.inner.exitcode)
         for index in dict.fromkeys(workers):
             if self.interrupt_signal:
                 return
+            old = self.wrks[index]
+            if not _is_alive(old):
+                self._handle_death(old.inner.pid, old.inner.exitcode)
+            elif not delay:
+                continue  # it was replaced since, by SIGHUP
             with _sigint_blocked():
-                new = self._spawn_worker(index, spawn_target, target_loader)
-                new.start()  # type: ignore[no-untyped-call]  # granian has no type here
-            old, self.wrks[index] = self.wrks[index], new
+                self.wrks[index] = self._spawn_worker(index, spawn_target, target_loader)
+                self.wrks[index].start()  # type: ignore[no-untyped-call]  # granian has no type here
             self._wait_while(lambda: True, delay)
             self._retire(old)
         self._find_missed_deaths()
