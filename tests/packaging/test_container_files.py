@@ -167,6 +167,20 @@ def test_a_backup_of_the_containers_replaces_those_that_are_two_weeks_old(
     assert (len(names), names & {OLD, f"{OLD}.part", "monday.backup"}) == (2, {"monday.backup"})
 
 
+def test_cron_makes_a_backup_and_a_purge_each_night(
+    run: Run, checkout: Path, programs: Path
+) -> None:
+    """By the lines of the guide, from any folder."""
+    write_program(programs / "docker", '#!/bin/sh\necho "$PWD: $*"\n')
+    lines = re.findall(r"^ *0 [34] \* \* \* (.*)$", GUIDE, re.MULTILINE)
+    backup, purge = (line.replace("/srv/itemsapi", str(checkout)) for line in lines)
+    assert run(f"cd /; {backup}; ({purge}) > {checkout}/purged") == 0
+    (written,) = checkout.glob("*Z.backup")
+    assert written.read_text().startswith(f"{checkout}: compose exec -T database pg_dump ")
+    words = f"{checkout}: compose exec -T itemsapi itemsapi purge\n"
+    assert (checkout / "purged").read_text() == words
+
+
 def make_old(folder: Path, *names: str) -> None:
     """Make files that are 15 days old."""
     for name in names:
