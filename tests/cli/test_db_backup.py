@@ -106,6 +106,29 @@ def test_a_backup_overwrites_no_file(back_up: Callable[[], CommandResult], file:
     assert (back_up().err, file.read_text()) == (line, "mine")
 
 
+@SQLITE
+def test_each_backup_in_a_folder_has_its_own_name(shell: Shell, project: Path) -> None:
+    """Also if several are made within a second."""
+    codes = [shell.run("db", "backup", ".").code for _ in range(3)]
+    assert (codes, len(list(project.glob("*Z.backup")))) == ([0, 0, 0], 3)
+
+
+@SQLITE
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("", "the name of the backup is empty; name a file or a folder"),
+        ("nightly/", "nightly/ is no folder; make it, or write the name without /"),
+    ],
+)
+def test_a_name_that_is_no_file_and_no_folder_gets_no_backup(
+    shell: Shell, project: Path, name: str, words: str
+) -> None:
+    """A script would find it nowhere, or have no place for the one of the next night."""
+    done = shell.run("db", "backup", name)
+    assert (done.code, done.err, list(project.iterdir())) == (1, f"itemsapi: {words}\n", [])
+
+
 def test_a_backup_leaves_files_with_names_like_its_own(
     back_up: Callable[[], CommandResult], file: Path
 ) -> None:

@@ -166,16 +166,17 @@ def data_dir(installed: Path, tmp_path: Path) -> Path:
 def test_the_backup_of_each_night_replaces_those_that_are_two_weeks_old(
     installed: Path, data_dir: Path
 ) -> None:
-    """It keeps the others, and what is no backup."""
-    ages = {"old.backup": 15, "recent.backup": 13, "notes.txt": 99}
+    """It keeps the others, and files with other names; what a killed one left goes too."""
+    kept = {"2026-01-02T030000.000001Z.backup": 13, "monday.backup": 99, "notes.part": 99}
+    old = "2026-01-01T030000.000001Z.backup"
+    ages = {old: 15, f"{old}.0a1b.part": 15} | kept
     for name, days in ages.items():
         (data_dir / "backups" / name).touch()
         os.utime(data_dir / "backups" / name, times=(time.time() - days * 86_400,) * 2)
     run_unit("itemsapi-backup.service", installed, data_dir)
     (new,) = {file.name for file in (data_dir / "backups").iterdir()} - set(ages)
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d{6}Z\.backup", new)
-    left = [name for name in ages if (data_dir / "backups" / name).exists()]
-    assert left == ["recent.backup", "notes.txt"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d{6}\.\d{6}Z\.backup", new)
+    assert [name for name in ages if (data_dir / "backups" / name).exists()] == list(kept)
 
 
 def test_expired_data_is_deleted_each_night(installed: Path, data_dir: Path) -> None:

@@ -240,3 +240,19 @@ def test_a_connection_to_a_read_only_file_is_discarded(
     sqlite_connections.configure_connections(engine)
     engine.dialect.dispatch.handle_error(context)
     assert context.is_disconnect is is_discarded
+
+
+@pytest.mark.parametrize(
+    ("code", "is_busy"),
+    [
+        (sqlite3.SQLITE_BUSY, True),
+        (sqlite3.SQLITE_BUSY_RECOVERY, True),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, True),
+        (sqlite3.SQLITE_IOERR, False),
+    ],
+)
+def test_a_file_is_busy_whatever_another_process_does_with_it(code: int, is_busy: bool) -> None:
+    """SQLite's extended codes say what that is."""
+    error = sqlite3.OperationalError("no")
+    error.sqlite_errorcode = code
+    assert sqlite_connections.is_busy(error) is is_busy

@@ -1,5 +1,6 @@
 """`itemsapi db backup` and `itemsapi db restore`."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,20 +31,19 @@ AGAIN = "Do again what was done since the backup: disabled users, new passwords,
 
 
 @click.command
-@click.argument("file", type=click.Path(path_type=Path))
-def backup(file: Path) -> None:
+@click.argument("file")
+def backup(file: str) -> None:
     """Write all data into the new FILE, and check it, while the service goes on.
 
     An existing file is not overwritten. If FILE is a folder, the backup is a new file in it, with
     the present time as its name. PostgreSQL is dumped with its own program, pg_dump.
     """
-    if file.is_dir():
-        file /= f"{now():%Y-%m-%dT%H%M%SZ}.backup"
+    new = _new_backup(file)
     with open_services(check_schema_version=False) as services:
         require_database(services.database)
         with progress_bar() as progress:
-            written = _back_up(services.database, file, task_starter(progress))
-        print_lines(f"Wrote {file}: {written}, {file.stat().st_size:,} bytes, checked.")
+            written = _back_up(services.database, new, task_starter(progress))
+        print_lines(f"Wrote {new}: {written}, {new.stat().st_size:,} bytes, checked.")
         print_lines(_secret_note(services))
 
 
@@ -83,6 +83,21 @@ def after_restore(*, keep_api_keys: bool, yes: bool) -> None:
         require_confirmation("All users have to sign in again.", yes=yes)
         revoke_after_restore(database, now(), keep_api_keys=keep_api_keys)
     print_lines(f"All sessions ended; {KEPT if keep_api_keys else REVOKED}.", AGAIN)
+
+
+def _new_backup(name: str) -> Path:
+    """Return the file that a name stands for; in a folder it has the time, to the microsecond.
+
+    Raise `BackupFailed` for no name, as of a variable that is not set, and for no folder.
+    """
+    if not name:
+        raise BackupFailed("the name of the backup is empty; name a file or a folder")
+    path = Path(name)
+    if path.is_dir():
+        return path / f"{now():%Y-%m-%dT%H%M%S.%fZ}.backup"
+    if name.endswith(os.sep):
+        raise BackupFailed(f"{name} is no folder; make it, or write the name without {os.sep}")
+    return path
 
 
 def _back_up(database: Database, file: Path, begin: BeginTask) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Table, create_engine, exc, func, insert, sele
 from sqlalchemy.pool import StaticPool
 
 from itemsapi.db.backup_file import BeginTask
+from itemsapi.db.sqlite import is_busy
 from itemsapi.db.types import AnyRow
 from itemsapi.observability.logging import summarize_error
 
@@ -45,8 +46,8 @@ def exclusive_source(file: Path) -> Iterator[Connection]:
             connection.execute("PRAGMA locking_mode=EXCLUSIVE")
             connection.execute("BEGIN IMMEDIATE")  # the lock is taken at the first access
         except sqlite3.Error as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                raise CopyFailed(f"{file} cannot be read: {error}") from error
+            if not is_busy(error):
+                raise CopyFailed(f"{file} cannot be locked: {error}") from error
             words = "is open in another process; stop the service, and all else that has it open"
             raise CopyFailed(f"{file} {words}") from error
         engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
