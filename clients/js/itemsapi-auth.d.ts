@@ -93,16 +93,15 @@ export type PendingRefresh = {
 };
 /**
  * A failed call; `status` is 0 if there was no response. `message` is for users: what is wrong, what
- * to do next, and the code.
+ * to do next, and the code. `problem` may be the body of any response; only texts in it are shown.
  */
 export declare class AuthError extends Error {
     status: number;
-    /** @type {Code} */
     code: Code;
     problem: Problem;
     retryAfter: number;
-    /** @param {number} status @param {Problem} [problem] @param {number} [retryAfter] seconds */
-    constructor(status: number, problem?: Problem, retryAfter?: number);
+    /** @param {number} status @param {Problem | null} [problem] @param {number} [retryAfter] seconds */
+    constructor(status: number, problem?: Problem | null, retryAfter?: number);
 }
 /** The client of one tab, for the session of the browser's refresh cookie. */
 declare class Auth {
@@ -150,8 +149,8 @@ declare class Auth {
     /**
      * Like the global fetch, with the access token for URLs below baseUrl, and one retry after a 401.
      * A path is relative to baseUrl: "/items" is "https://host/api/items". Any other URL, of another
-     * origin or beside baseUrl, is requested without the token. Without a response, reject with an
-     * `AuthError`; its `cause` is what fetch threw.
+     * origin or beside baseUrl, is requested without the token. Without a response, whatever the URL,
+     * reject with an `AuthError`; its `cause` is what fetch threw.
      * @param {RequestInfo | URL} input @param {RequestInit} [init] @returns {Promise<Response>}
      */
     fetch: (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>;

@@ -75,23 +75,31 @@ const SIGNED_OUT = "out";
 const SIGNING_OUT = "leaving"; // signed out here, but perhaps not yet on the server
 const MISSING_COOKIE_MS = 14 * 24 * 3600_000; // then an idle session has ended
 
+/** Return a text, or "" for anything else, which a foreign service may send. @param {unknown} value */
+const text = (value) => (typeof value === "string" ? value.trim() : "");
+
+/** Return a text with a full stop, or "". @param {unknown} value */
+const sentence = (value) => text(value).replace(/[^.!?…。！？]$/u, "$&.");
+
+/** Return title and detail of a problem as sentences. @param {Problem} problem */
+const sentencesOf = ({ title, detail }) => [sentence(title), sentence(detail)].filter(Boolean);
+
 /**
  * A failed call; `status` is 0 if there was no response. `message` is for users: what is wrong, what
- * to do next, and the code.
+ * to do next, and the code. `problem` may be the body of any response; only texts in it are shown.
  */
 export class AuthError extends Error {
-  /** @param {number} status @param {Problem} [problem] @param {number} [retryAfter] seconds */
-  constructor(status, problem = {}, retryAfter = 0) {
-    const code = problem.code || (status ? "http_error" : "network_error");
-    const hasWords = problem.title || problem.detail;
-    const { title, detail } = hasWords ? problem : status ? noProblem(status) : NO_RESPONSE;
-    const words = [title && `${title}.`, detail, `(${code})`].filter(Boolean);
-    super(words.join(" "), { cause: problem.cause });
+  /** @param {number} status @param {Problem | null} [problem] @param {number} [retryAfter] seconds */
+  constructor(status, problem, retryAfter = 0) {
+    const known = problem ?? {};
+    const code = text(known.code) || (status ? "http_error" : "network_error");
+    const given = sentencesOf(known);
+    const words = given.length ? given : sentencesOf(status ? noProblem(status) : NO_RESPONSE);
+    super([...words, `(${code})`].join(" "), { cause: known.cause });
     this.name = "AuthError";
     this.status = status;
-    /** @type {Code} */
-    this.code = code;
-    this.problem = problem;
+    this.code = /** @type {Code} */ (code);
+    this.problem = known;
     this.retryAfter = retryAfter;
   }
 }
@@ -403,15 +411,16 @@ class Auth {
   /**
    * Like the global fetch, with the access token for URLs below baseUrl, and one retry after a 401.
    * A path is relative to baseUrl: "/items" is "https://host/api/items". Any other URL, of another
-   * origin or beside baseUrl, is requested without the token. Without a response, reject with an
-   * `AuthError`; its `cause` is what fetch threw.
+   * origin or beside baseUrl, is requested without the token. Without a response, whatever the URL,
+   * reject with an `AuthError`; its `cause` is what fetch threw.
    * @param {RequestInfo | URL} input @param {RequestInit} [init] @returns {Promise<Response>}
    */
   fetch = async (input, init) => {
     const isRequest = typeof input === "object" && "url" in input;
     const url = isRequest ? new URL(input.url) : this.#resolve(`${input}`);
-    if (!url.href.startsWith(this.#base.href)) return fetch(isRequest ? input : url, init);
-    const request = new Request(isRequest ? input : url, { ...init, credentials: "omit" });
+    const target = isRequest ? input : url;
+    if (!url.href.startsWith(this.#base.href)) return this.#send(new Request(target, init), null);
+    const request = new Request(target, { ...init, credentials: "omit" });
     const before = this.#grant?.session_id;
     const token = await abortable(this.getToken(), request.signal);
     this.#requireSession(before);

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import cycle
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -9,7 +10,15 @@ from playwright.sync_api import Page, expect
 from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.issuer.users import UserService
 from itemsapi.testing import PASSWORD
-from support.browser import SETTLE_TIMEOUT_MS, OpenConsole, Site, Window, sign_in, wait_until
+from support.browser import (
+    SETTLE_TIMEOUT_MS,
+    OpenConsole,
+    PageServer,
+    Site,
+    Window,
+    sign_in,
+    wait_until,
+)
 
 OPERATOR_VIEWS = ["Users", "Roles", "Audit trail"]
 # At once, because a toast vanishes after some seconds.
@@ -246,6 +255,20 @@ def test_sign_out_leads_back_to_the_form_in_every_tab(
     expect(other.get_by_role("heading", name="Items")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     expect(other.get_by_role("heading", name="Sign in")).to_be_visible(timeout=SETTLE_TIMEOUT_MS)
+
+
+@pytest.mark.parametrize("view", ["items", "account"])
+@pytest.mark.parametrize("target", ["{elsewhere}", "javascript:document.title='x'", "docs"])
+def test_console_stays_open_when_a_link_to_it_names_another_page(
+    site: Site, open_console: OpenConsole, page_server: PageServer, view: str, target: str
+) -> None:
+    """Anybody can write such a link, for example to a false sign-in form."""
+    elsewhere = page_server.origin_for("evil.localhost") + "/spa.html"
+    page = open_console("member")
+    link = f"{site.url}/console#/{view}?then={quote(target.format(elsewhere=elsewhere))}"
+    page.goto(link)
+    page.get_by_role("link", name="My sessions").click()
+    expect(page.get_by_role("heading", name="My sessions")).to_be_visible()
 
 
 def test_start_is_tried_again_at_once_when_the_user_asks_for_it(open_console: OpenConsole) -> None:

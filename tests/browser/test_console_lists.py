@@ -1,13 +1,21 @@
 """Lists of the console for operators: owners, search of users, filters of events, sessions."""
 
+import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from itemsapi.audit import ApplicationEvent
 from support.browser import OpenConsole, Site, Window
 from support.operator_client import create_role
+
+FIRST_USERS, ONE_USER = re.compile(r"/users\?"), re.compile(r"/users/\d+$")
+DELETED_ID = "00000000-0000-7000-8000-000000000000"
+LOAD_NAMES = """async (ids) => {
+  const { loadUserNames } = await import("/console/user_names.js");
+  return Object.fromEntries(await loadUserNames(ids));
+}"""
 
 
 @pytest.fixture
@@ -98,6 +106,41 @@ def test_events_of_one_user_are_shown(admin_page: Page, owner: str) -> None:
     open_audit_trail(admin_page, event="Signed in", user=owner)
     expect(admin_page.get_by_text("1 event on this page")).to_be_visible()
     expect(row(admin_page, "Signed in")).to_contain_text(owner)
+
+
+def test_ids_are_shown_when_the_names_of_users_cannot_be_loaded(
+    site: Site, admin_page: Page, owner: str
+) -> None:
+    """The page of the audit trail does not fail for lack of names."""
+    site.proxy.cut("/users", "request", times=1000)
+    admin_page.get_by_role("link", name="Audit trail").click()
+    expect(row(admin_page, site.ids[owner]).first).to_be_visible()
+
+
+def test_names_beyond_the_first_page_of_users_are_loaded(site: Site, admin_page: Page) -> None:
+    """One by one, if the service has many users; a deleted user has none."""
+    names = [site.create_user() for _ in range(8)]
+    ids = [site.ids[name] for name in names]
+    admin_page.route(
+        FIRST_USERS, lambda route: route.fulfill(json={"items": [], "next_cursor": "x"})
+    )
+    assert admin_page.evaluate(LOAD_NAMES, [*ids, DELETED_ID]) == dict(zip(ids, names, strict=True))
+
+
+def test_no_more_names_are_asked_for_when_the_service_has_enough(admin_page: Page) -> None:
+    """A page with the ids of a hundred users does not use up the rate limit of its operator."""
+    asked: list[str] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=429, json={"code": "too_many_requests"})
+
+    admin_page.route(
+        FIRST_USERS, lambda route: route.fulfill(json={"items": [], "next_cursor": "x"})
+    )
+    admin_page.route(ONE_USER, refuse)
+    assert admin_page.evaluate(LOAD_NAMES, [str(number) for number in range(100)]) == {}
+    assert len(asked) == 6
 
 
 def test_no_event_is_shown_for_an_unknown_user(admin_page: Page) -> None:

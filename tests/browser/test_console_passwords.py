@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from itemsapi.accounts.models import COMMAND_LINE, User
 from itemsapi.problems import TooManyRequests
 from itemsapi.testing import PASSWORD
-from support.browser import OpenConsole, Site, Window, sign_in
+from support.browser import OpenConsole, PageServer, Site, Window, sign_in
 
 TEMPORARY_PASSWORD = "a password made for somebody"
 NEW_PASSWORD = "seven quiet geese cross the river"
@@ -128,6 +128,19 @@ def test_start_view_opens_when_no_view_was_requested(
 ) -> None:
     """After a sign-in at the console's plain URL."""
     page = open_console(name=user_with_temporary_password, password=TEMPORARY_PASSWORD)
+    set_new_password(page)
+    expect(page.get_by_role("heading", name="Items")).to_be_visible()
+
+
+def test_start_view_opens_when_the_link_named_a_page_of_another_site(
+    site: Site, window: Window, user_with_temporary_password: str, page_server: PageServer
+) -> None:
+    """After the temporary password too, a link leads to pages of the console only."""
+    page = window.context.new_page()
+    page.goto(
+        f"{site.url}/console#/account?then={page_server.origin_for('evil.localhost')}/spa.html"
+    )
+    sign_in(page, user_with_temporary_password, TEMPORARY_PASSWORD)
     set_new_password(page)
     expect(page.get_by_role("heading", name="Items")).to_be_visible()
 

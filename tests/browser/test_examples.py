@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +13,6 @@ from itemsapi.problem_list import list_problems
 from itemsapi.problems import Challenge
 from itemsapi.testing import PASSWORD
 from support.browser import PageServer, Site, Tab, Window, wait_until
-from support.free_port import free_port
 from support.npm_packages import TESTS, Npm
 
 DOCS = TESTS.parent / "docs"
@@ -198,23 +196,24 @@ def test_user_is_signed_in_at_once_when_the_button_asks_for_it(
     expect_signed_in(page, user)
 
 
-def is_listening(port: int) -> bool:
-    """Return whether a server accepts connections."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def printed_port(output: Path) -> str:
+    """Wait until Vite has printed its address; return the port, which it has chosen itself."""
+    address = re.compile(r"Local: +http://127\.0\.0\.1:(\d+)/")
+    wait_until(lambda: address.search(output.read_text("utf-8")), seconds=60)
+    (port,) = set(address.findall(output.read_text("utf-8")))
+    return str(port)
 
 
 @pytest.fixture
 def development_address(npm: Npm, site: Site) -> Iterator[str]:
     """An example on Vite's development server, with the proxy of the guide; return its URL."""
-    folder, port = copy_example(npm, "react"), free_port()
+    folder = copy_example(npm, "react")
     (proxy,) = re.findall(r"`(server: \{ proxy: .*? \})` in `vite.config.ts`", GUIDE)
     proxy = proxy.replace("localhost:8000", f"127.0.0.1:{site.proxy.port}")
     (folder / "vite.config.ts").write_text(f"export default {{ {proxy} }};", "utf-8")
-    options = ["--host=127.0.0.1", f"--port={port}", "--strictPort"]
-    with npm.running("vite", str(folder), "--config", f"{folder}/vite.config.ts", *options):
-        wait_until(lambda: is_listening(port), seconds=60)
-        yield f"http://localhost:{port}/"
+    options = ["--config", f"{folder}/vite.config.ts", "--host=127.0.0.1"]
+    with npm.running("vite", str(folder), *options) as output:
+        yield f"http://localhost:{printed_port(output)}/"
 
 
 def test_user_stays_signed_in_behind_the_proxy_of_a_development_server(

@@ -1,7 +1,9 @@
 """The three kinds of browser client: same origin, same site, and cross site."""
 
 import json
+import shutil
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,15 @@ from playwright.sync_api import Browser
 
 from itemsapi.issuer.sessions import list_open_sessions
 from itemsapi.testing import PASSWORD
-from support.browser import PageServer, PageWatcher, Site, Tab, Window, wait_until
+from support.browser import (
+    PageServer,
+    PageWatcher,
+    Site,
+    Tab,
+    Window,
+    running_site,
+    wait_until,
+)
 from support.chromium import Chromium
 
 COOKIE = "__Host-Http-itemsapi_rt"
@@ -166,12 +176,20 @@ def test_sign_in_is_rejected_when_the_browser_blocks_cookies(
     assert list_open_sessions(site.backend.services.issuer, site.ids[user]) == []
 
 
+@pytest.fixture
+def fresh_site(tmp_path: Path, sqlite_template: Path) -> Iterator[Site]:
+    """A service of which no other test has used up the first origins, which alone are reported."""
+    shutil.copy(sqlite_template, tmp_path / "itemsapi.db")
+    with running_site(tmp_path, {}, workers=1) as site:
+        yield site
+
+
 def test_log_of_the_service_names_the_setting_when_the_browser_blocks_a_page(
-    site: Site, browser: Browser, page_server: PageServer
+    fresh_site: Site, browser: Browser, page_server: PageServer
 ) -> None:
     """The page itself learns nothing: not even the client is loaded."""
     origin = page_server.origin_for("unlisted.localhost")
     with browser.new_context() as context:
-        context.new_page().goto(f"{origin}/spa.html?api={site.url}")
+        context.new_page().goto(f"{origin}/spa.html?api={fresh_site.url}")
         line = f"origin_not_listed origin={origin} advice="
-        wait_until(lambda: line in (site.folder / "log").read_text("utf-8"))
+        wait_until(lambda: line in (fresh_site.folder / "log").read_text("utf-8"))

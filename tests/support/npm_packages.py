@@ -1,5 +1,6 @@
 """npm packages for tests: installed from a lock file into a temporary folder, never committed."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -63,15 +64,15 @@ class Npm(Project):
         return self._run(str(self.folder / "node_modules" / ".bin" / tool), *arguments)
 
     @contextmanager
-    def running(self, tool: str, *arguments: str) -> Iterator[None]:
-        """Run a tool of a package until the block ends."""
-        program = self.folder / "node_modules" / ".bin" / tool
-        with subprocess.Popen(  # noqa: S603 - the packages that the lock file names
-            [program, *arguments], cwd=self.folder, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    def running(self, tool: str, *arguments: str) -> Iterator[Path]:
+        """Run a tool of a package until the block ends; yield the file of its output."""
+        program, output = self.folder / "node_modules" / ".bin" / tool, self.folder / f"{tool}.log"
+        with output.open("wb") as written, subprocess.Popen(  # noqa: S603 - of the lock file
+            [program, *arguments], cwd=self.folder, env=os.environ | {"NO_COLOR": "1"},
+            stdin=subprocess.DEVNULL, stdout=written, stderr=written,
         ) as process:  # fmt: skip
             try:
-                yield
+                yield output
             finally:
                 process.terminate()
 

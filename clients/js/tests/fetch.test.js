@@ -221,6 +221,22 @@ test("a request without a response rejects with words for the user", async (t) =
   assert.equal(auth.getSnapshot().status, "signed-in");
 });
 
+test("a request beside baseUrl rejects in the same way without a response", async (t) => {
+  const { auth } = await signedIn(t);
+  const other = await new Service().start();
+  await other.stop();
+  await assert.rejects(auth.fetch(`${other.url}/public`), (error) => {
+    assert.deepEqual([error.name, error.message, error.code], ["AuthError", NO_ANSWER, "network_error"]);
+    return error.cause instanceof TypeError;
+  });
+});
+
+test("an abort of a request beside baseUrl stays an abort", async (t) => {
+  const { auth } = await signedIn(t);
+  const away = auth.fetch("http://other.invalid/", { signal: AbortSignal.abort() });
+  await assert.rejects(away, { name: "AbortError" });
+});
+
 test("an API under a path is found", async (t) => {
   const { createAuth } = await import("../itemsapi-auth.js");
   const { service, storage, tabs } = await open(t);

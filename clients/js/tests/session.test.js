@@ -55,7 +55,7 @@ test("a wrong password rejects with status, code, title and detail", async (t) =
     name: "AuthError",
     status: 401,
     code: "invalid_credentials",
-    message: "Title of invalid_credentials. Detail of invalid_credentials (invalid_credentials)",
+    message: "Title of invalid_credentials. Detail of invalid_credentials. (invalid_credentials)",
   });
   assert.notEqual(auth.getSnapshot().status, "signed-in");
 });

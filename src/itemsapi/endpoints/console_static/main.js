@@ -41,15 +41,25 @@ const route = () => {
 };
 
 /**
+ * Return the page that follows the account page, or null. Anybody can write a link with `then`, so it
+ * may only lead to a page of the console.
+ * @param {ReturnType<typeof route>} wanted
+ */
+const following = ({ name, query }) => {
+  const then = name === "account" && query.get("then");
+  return then && then.startsWith("#/") ? then : null;
+};
+
+/**
  * Return where to redirect, or null. After a sign-in with a temporary password that is the account
  * page, with the original target in `then` (so that it survives a reload), and later that target.
  * @param {ReturnType<typeof route>} wanted
  */
-const redirectTarget = ({ name, query }) => {
-  const then = query.get("then");
-  if (!mustChangePassword()) return name ? then : `#/${visiblePages()[0]?.path}`;
-  if (name === "account" && then) return null;
-  return `#/account?${new URLSearchParams({ then: name === "account" ? "#/" : location.hash || "#/" })}`;
+const redirectTarget = (wanted) => {
+  const then = following(wanted);
+  if (!mustChangePassword()) return wanted.name ? then : `#/${visiblePages()[0]?.path}`;
+  if (then) return null;
+  return `#/account?${new URLSearchParams({ then: wanted.name === "account" ? "#/" : location.hash || "#/" })}`;
 };
 
 /** Render the page of the location hash. */
