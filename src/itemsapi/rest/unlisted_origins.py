@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from itemsapi.observability.logging import log
-from itemsapi.settings_parsing import is_origin
+from itemsapi.web_addresses import is_origin
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
