@@ -73,7 +73,9 @@ def test_every_audit_event_has_words(api: FlaskClient, language: str) -> None:
 
 def test_every_problem_has_japanese_words(api: FlaskClient) -> None:
     """In English the console falls back to the title."""
-    assert read_terms(api, "problem", "ja").keys() >= {each.code for each in list_problems()}
+    own = [each for each in list_problems() if each.__module__.startswith("itemsapi.")]
+    assert own
+    assert read_terms(api, "problem", "ja").keys() >= {each.code for each in own}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
