@@ -9,6 +9,7 @@ import subprocess
 import textwrap
 import time
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -191,9 +192,7 @@ def make_old(folder: Path, *names: str) -> None:
 @pytest.mark.parametrize(
     "name", [".env", ".env.part", "secret.key", "previous.key", OLD, f"{OLD}.part"]
 )
-def test_git_ignores_secrets_and_backups(tmp_path: Path, name: str) -> None:
+def test_git_ignores_secrets_and_backups(name: str) -> None:
     """`git add .` in the checkout publishes none of them."""
-    (tmp_path / ".gitignore").write_text((ROOT / ".gitignore").read_text("utf-8"))
-    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)  # noqa: S607
-    command = ["git", "-C", str(tmp_path), "check-ignore", "--quiet", name]
-    assert subprocess.run(command, check=False).returncode == 0
+    lines = (ROOT / ".gitignore").read_text("utf-8").splitlines()
+    assert [line for line in lines if fnmatch(name, line.removeprefix("/"))] != []

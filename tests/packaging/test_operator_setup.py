@@ -82,6 +82,7 @@ def site(service: RunningService, tmp_path: Path) -> Iterator[tuple[int, int, ss
         yield tls, plain, trust
 
 
+@pytest.mark.slow
 def test_the_service_is_reached_by_tls_only_behind_the_nginx_of_the_guide(
     site: tuple[int, int, ssl.SSLContext],
 ) -> None:
