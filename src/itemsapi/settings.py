@@ -239,12 +239,11 @@ def find_unknown_settings(environ: Mapping[str, Any]) -> list[str]:
 
 def not_a_setting(name: str) -> str:
     """Return what to tell of a variable that is no setting: the one that it resembles, if any."""
-    own_part = name.removeprefix(ENV_PREFIX)  # the prefix alone would make all names alike
-    settings = [each.removeprefix(ENV_PREFIX) for each in _names()]
-    close = difflib.get_close_matches(own_part, settings, n=1)
-    listed = "remove it; `itemsapi check` lists the settings"
-    advice = f"did you mean {ENV_PREFIX}{close[0]}?" if close else listed
-    return f"is not a setting; {advice}"
+    # Without the prefix, which would make all names alike.
+    names = [each.removeprefix(ENV_PREFIX) for each in _names()]
+    close = difflib.get_close_matches(name.removeprefix(ENV_PREFIX), names, n=1)
+    suggestion = f"did you mean {ENV_PREFIX}{close[0]}?" if close else ""
+    return f"is not a setting; {suggestion or 'remove it; `itemsapi check` lists the settings'}"
 
 
 def _names() -> list[str]:
