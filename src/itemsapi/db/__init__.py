@@ -15,6 +15,7 @@ from itemsapi.db.joined_transaction import (
     host_connection,
     run_after_commit,
 )
+from itemsapi.db.lookup import Lookup, Rows
 from itemsapi.db.types import AnyRow, AutoNumber, BlueprintModel, Model, UtcDateTime
 from itemsapi.db.user_set import LAYER_USERS
 
@@ -45,9 +46,11 @@ __all__ = [
     "BlueprintModel",
     "Database",
     "HostConnection",
+    "Lookup",
     "MigrationFailed",
     "Model",
     "Owner",
+    "Rows",
     "SchemaOutdated",
     "Session",
     "UpgradeNeeded",

@@ -1,11 +1,13 @@
 """The database engine: transactions for changes, connections for look-ups.
 
 `Database.transaction()` is for changes: one short transaction, committed at the end of the block.
-`Database.reading()` is for look-ups: a Core connection in autocommit. Neither stays open while a
-password is hashed or a view runs. If the database is unavailable, locked, full or too slow,
+`Database.reading()` is for look-ups: a Core connection in autocommit. `Database.fetch()` is for
+those of most requests, whose statement never changes. None stays open while a password is hashed or
+a view runs. If the database is unavailable, locked, full or too slow,
 `DatabaseUnavailable` (503) is raised, never the driver's own error.
 """
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +30,7 @@ from itemsapi.db.joined_transaction import (
     join_transaction,
     require_read_committed,
 )
+from itemsapi.db.lookup import Lookup, Parameters, Rows, SqliteReader
 from itemsapi.db.url import parse_database_url
 from itemsapi.db.user_set import UserSet
 from itemsapi.db.writable_probe import WritableProbe
@@ -79,9 +82,10 @@ class Database:
             if self.dialect == "sqlite"
             else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         )
+        self._sqlite_reader = SqliteReader(self.engine) if self.dialect == "sqlite" else None
         self._writer_lock = threading.Lock()
         self._identity = DatabaseIdentity(self.engine, self.reading)
-        self._writable_probe = WritableProbe(self._is_writable, self.engine.dispose)
+        self._writable_probe = WritableProbe(self._is_writable, self.dispose)
 
     def transaction(
         self, *, connection: HostConnection | None = None
@@ -161,6 +165,16 @@ class Database:
         """
         return self._reading()
 
+    def fetch(self, lookup: Lookup, params: Parameters) -> Rows:
+        """Return the rows of a look-up. Raise `DatabaseUnavailable`."""
+        if self._sqlite_reader and self.user_set.is_confirmed:
+            try:
+                return self._sqlite_reader.run(lookup, params)
+            except (sqlite3.Error, exc.SQLAlchemyError):
+                pass  # tried once more below, on a new connection; an error is reported from there
+        with self.reading() as connection:
+            return connection.execute(lookup.statement, params).all()
+
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         with self._guard(), translate_errors(), self._read_engine.connect() as connection:
@@ -187,7 +201,9 @@ class Database:
             return bool(connection.scalar(_READ_ONLY) == "off")
 
     def dispose(self) -> None:
-        """Close every connection of the pool."""
+        """Close every connection; those in use now, when they are no longer used."""
+        if self._sqlite_reader:
+            self._sqlite_reader.close()
         self.engine.dispose()
 
     @contextmanager

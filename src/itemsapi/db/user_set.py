@@ -37,24 +37,24 @@ class UserSet:
     """The users of an application, by a name that stays when its code is moved."""
 
     def __init__(self, name: str | None) -> None:
-        """Take the name; None for no check at all."""
-        self._name, self._is_confirmed = name, name is None
+        """Take the name; None for no check at all. `is_confirmed`: nothing has to be read."""
+        self._name, self.is_confirmed = name, name is None
 
     def require(self, connection: Connection) -> None:
         """Raise `UsersOfOthers` if the database is for other users.
 
         Once it is known to be for these, nothing is read any more.
         """
-        if self._is_confirmed:
+        if self.is_confirmed:
             return
         stored = connection.scalar(_READ)
         if stored is not None:
             self.require_own(stored)
-            self._is_confirmed = True
+            self.is_confirmed = True
 
     def claim(self, tx: Session) -> None:
         """Store whose users these are, unless it is known. Raise as `require` does."""
-        if self._is_confirmed:
+        if self.is_confirmed:
             return
         tx.execute(_CLAIM, {"name": self._name})
         self.require_own(tx.scalar(_READ))  # not confirmed yet: the transaction may be rolled back

@@ -31,6 +31,7 @@ from sqlalchemy import (
     tuple_,
 )
 
+from itemsapi.db import Database, Lookup, Rows
 from itemsapi.items import search_index
 from itemsapi.items.models import (
     COLUMNS,
@@ -65,7 +66,7 @@ _FIELD_NAMES_BYTES: Final = len(orjson.dumps(dict.fromkeys(ItemRecord._fields)))
 _MAX_OTHER_FIELDS_BYTES: Final = 1024 + MAX_BYTES_PER_CHARACTER * (
     MAX_NAME_LENGTH + MAX_SKU_LENGTH + MAX_TAGS * MAX_TAG_LENGTH
 )
-_DESCRIPTION_INDEX: Final = ItemRecord._fields.index("description")
+_INDEXES: Final = {name: index for index, name in enumerate(ItemRecord._fields)}  # in `COLUMNS`
 _ITEM = Item.core().c
 _CONDITIONS: dict[str, ColumnElement[bool]] = {
     "owner": _ITEM.owner_id == bindparam("owner"),
@@ -111,47 +112,54 @@ class ListingQuery:
             position = decode_cursor(self._fingerprint, query.cursor, sort_type)
             self._params |= {"after": position.value, "after_id": position.id}
 
-    def statement(self, connection: Connection) -> tuple[Select[Any], dict[str, Any]]:
-        """Return the statement and its parameters; it reads one row more than the page has.
+    def fetch_rows(self, database: Database) -> Rows:
+        """Read the rows of a page, and one more if more follow.
 
         If the text index finds few items, they are fetched by number and sorted. If it finds many,
         the statement reads in sort order, and the page is soon full.
         """
-        params = self._params | {"row_limit": self._query.limit + 1}
+        if "match" not in self._params and self._query.limit <= FETCH_BATCH_ROWS:
+            return database.fetch(*self._lookup(database.dialect, self._params))
+        with database.reading() as connection:
+            lookup, params = self._lookup(database.dialect, self._narrowed(connection))
+            result = connection.execute(lookup.statement, params)
+            return _fetch_until_full(result)
+
+    def _lookup(self, dialect: str, params: dict[str, Any]) -> tuple[Lookup, dict[str, Any]]:
+        """Return the look-up with its parameters; it reads one row more than the page has."""
+        params = params | {"row_limit": self._query.limit + 1}
+        many = self._query.limit > FETCH_BATCH_ROWS
+        return list_lookup(dialect, self._query.sort, frozenset(params), many), params
+
+    def _narrowed(self, connection: Connection) -> dict[str, Any]:
+        """Return the parameters, with the numbers of the matches if they are few."""
+        params = dict(self._params)
         if "match" in params:
             numbers = search_index.find_few_matches(connection, params["match"])
             if numbers is not None:
                 del params["match"]
                 params["numbers"] = numbers
-        statement = list_statement(
-            connection.dialect.name,
-            self._query.sort,
-            frozenset(params),
-            self._query.limit > FETCH_BATCH_ROWS,
-        )
-        return statement, params
+        return params
 
-    def fetch_rows(self, connection: Connection) -> Sequence[Row[Any]]:
-        """Read the rows of a page, and one more if more follow."""
-        result = connection.execute(*self.statement(connection))
-        if self._query.limit <= FETCH_BATCH_ROWS:
-            return result.all()
-        return _fetch_until_full(result)
-
-    def build_page(self, rows: Sequence[Row[Any]]) -> Page[ItemRecord]:
+    def build_page(self, rows: Rows) -> Page[ItemRecord]:
         """Return the page made from these rows: up to the limit, and up to the size of a page."""
         items = [to_record(row) for row in rows[: self._query.limit]]
         sizes = None if _surely_fit(items) else map(_json_size, items)
         page = cut_page(rows, self._query.limit, cursor_after=self._cursor_after, row_sizes=sizes)
         return Page(items[: len(page.items)], page.next_cursor)
 
-    def _cursor_after(self, row: Row[Any]) -> str:
-        position = CursorPosition(getattr(row, self._query.sort_field), row.id)
+    def _cursor_after(self, row: Sequence[Any]) -> str:
+        position = CursorPosition(row[_INDEXES[self._query.sort_field]], row[_INDEXES["id"]])
         return encode_cursor(self._fingerprint, position)
 
 
 @lru_cache(maxsize=1024)
-def list_statement(dialect: str, sort: str, params: frozenset[str], many: bool) -> Select[Any]:  # noqa: FBT001 - a part of the key
+def list_lookup(dialect: str, sort: str, params: frozenset[str], many: bool) -> Lookup:  # noqa: FBT001 - a part of the key
+    """Return the look-up by `list_statement`."""
+    return Lookup(list_statement(dialect, sort, params, many))
+
+
+def list_statement(dialect: str, sort: str, params: frozenset[str], many: bool) -> Select[Any]:  # noqa: FBT001 - as above
     """Return the statement for a list in this order with the parameters of these names.
 
     `after` and `after_id` start the page behind an item; `row_limit` is the number of rows;
@@ -196,7 +204,7 @@ def _fetch_until_full(result: Result[Any]) -> list[Row[Any]]:
     remaining_bytes = MAX_PAGE_BYTES
     while remaining_bytes >= 0 and (batch := result.fetchmany(FETCH_BATCH_ROWS)):
         rows += batch
-        remaining_bytes -= sum([len(row[_DESCRIPTION_INDEX].encode()) for row in batch])
+        remaining_bytes -= sum([len(row[_INDEXES["description"]].encode()) for row in batch])
     result.close()
     return rows
 

@@ -1,7 +1,7 @@
 """Items: the draft that a user sends, the table, and the record that a reader gets."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -172,17 +172,18 @@ class ItemRecord(NamedTuple):
 
 
 COLUMNS = tuple(Item.core().c[name] for name in ItemRecord._fields)
-_COLUMN_COUNT = len(COLUMNS)
-_PRICE_INDEX, _TAGS_INDEX = (ItemRecord._fields.index(name) for name in ("price", "tags"))
 
 
-def to_record(row: Row[Any]) -> ItemRecord:
-    """Return the record of a row of `COLUMNS`; access by position keeps long lists fast."""
-    fields = [*row[:_COLUMN_COUNT]]
-    fields[_PRICE_INDEX] = format_amount(fields[_PRICE_INDEX], fields[_PRICE_INDEX + 1])
-    tags = fields[_TAGS_INDEX]
-    fields[_TAGS_INDEX] = tags.split(_TAG_SEPARATOR) if tags else []
-    return ItemRecord._make(fields)
+def to_record(row: Sequence[Any]) -> ItemRecord:
+    """Return the record of a row that begins with `COLUMNS`."""
+    (
+        item_id, owner_id, name, description, sku, amount, currency, quantity, tags,
+        created_at, updated_at, version, *_
+    ) = row  # fmt: skip
+    return ItemRecord(
+        item_id, owner_id, name, description, sku, format_amount(amount, currency), currency,
+        quantity, tags.split(_TAG_SEPARATOR) if tags else [], created_at, updated_at, version,
+    )  # fmt: skip
 
 
 def to_draft(row: Row[Any]) -> ItemDraft:

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Row, bindparam, delete, exc, insert, selec
 from sqlalchemy.orm import Session
 
 from itemsapi.clock import Clock, new_id
-from itemsapi.db import Database
+from itemsapi.db import Database, Lookup
 from itemsapi.idempotency import IdempotentRequest, store_key
 from itemsapi.items import search_index
 from itemsapi.items.listing import ListingQuery
@@ -39,6 +39,7 @@ from itemsapi.quota_usage import subtract_usage
 _TABLE = Item.core()
 _SELECT_ANY = select(*COLUMNS).where(_TABLE.c.id == bindparam("item_id"))
 _SELECT_OWNED = _SELECT_ANY.where(_TABLE.c.owner_id == bindparam("owner"))
+_FIND_ANY, _FIND_OWNED = Lookup(_SELECT_ANY), Lookup(_SELECT_OWNED)
 _STORED_COLUMNS = (*COLUMNS, _TABLE.c.number)
 _CONFLICTS: Final = dict.fromkeys(
     ("23505", "SQLITE_CONSTRAINT_UNIQUE"), "Another item of this owner has this sku."
@@ -59,13 +60,10 @@ class ItemService:
 
     def get(self, item_id: str, *, owner: str | None) -> ItemRecord:
         """Return an item. Raise `NotFound`."""
-        params = _item_params(item_id, owner)
-        with self._database.reading() as connection:
-            statement = _SELECT_ANY if owner is None else _SELECT_OWNED
-            row = connection.execute(statement, params).one_or_none()
-        if row is None:
-            raise NotFound
-        return to_record(row)
+        lookup, params = _FIND_ANY if owner is None else _FIND_OWNED, _item_params(item_id, owner)
+        for row in self._database.fetch(lookup, params):
+            return to_record(row)
+        raise NotFound
 
     def get_page(self, query: ItemListQuery, *, owner: str | None) -> Page[ItemRecord]:
         """Return a page of the items that match a query.
@@ -75,9 +73,7 @@ class ItemService:
         listing = ListingQuery(query, owner, self._database.dialect)
         if listing.is_empty:
             return Page([], None)
-        with self._database.reading() as connection:
-            rows = listing.fetch_rows(connection)
-        return listing.build_page(rows)
+        return listing.build_page(listing.fetch_rows(self._database))
 
     def create(self, draft: ItemDraft, *, owner: str, key: str | None = None) -> ItemRecord:
         """Create an item. Raise `Conflict` or `QuotaExceeded`.

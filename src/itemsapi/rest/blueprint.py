@@ -58,6 +58,7 @@ from itemsapi.rest.json_provider import dumps
 from itemsapi.rest.page_numbers import Pages
 from itemsapi.rest.parser import OPTIONAL, StrictParser
 from itemsapi.rest.request import FORM, JSON, MAX_BODY, MULTIPART
+from itemsapi.rest.schema import Schema as StrictSchema
 from itemsapi.rest.streaming import log_stream_failures
 from itemsapi.tokens.scopes import Scope
 from itemsapi.wrapping import wraps
@@ -341,12 +342,18 @@ class Blueprint(
         super()._store_endpoint_docs(endpoint, documented, *args, **options)
 
     def _dump(self, schema: Any, value: object, content_type: str | None) -> flask.Response:
-        data = value if schema is None else schema.dump(value)
-        data = self._prepare_response_content(data)
+        data = self._prepare_response_content(self._serialize(schema, value))
         get_appcontext()[DUMP] = data
         if data is None and schema is None:
             return flask.Response()
         return flask.Response(dumps(data), mimetype=content_type or "application/json")
+
+    def _serialize(self, schema: Any, value: object) -> object:
+        """Return the data of a response. Times in UTC stay, unless a subclass reads the data."""
+        is_read = type(self)._prepare_response_content is not Blueprint._prepare_response_content
+        if isinstance(schema, StrictSchema) and not is_read:
+            return schema.dump_for_json(value)
+        return value if schema is None else schema.dump(value)
 
     def _prepare_arguments_doc(self, doc: Any, doc_info: Any, **kwargs: Any) -> Any:
         """Document a form with files as one multipart body: OpenAPI 3 has no `in: formData`."""

@@ -1,31 +1,42 @@
 """The base schema: a marshmallow schema that rejects unknown fields and serializes fast."""
 
 # ruff: noqa: ANN401 - the signatures are marshmallow's
-# ruff: noqa: SLF001 - this module replaces parts of marshmallow's `serialize`
+# ruff: noqa: SLF001 - this module replaces marshmallow's `_serialize`
 
 import functools
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import marshmallow
 from marshmallow import RAISE, fields, missing
+from marshmallow.decorators import POST_DUMP, PRE_DUMP
 from marshmallow.utils import get_value
+
+from itemsapi.rest.columns import (
+    MISSING,
+    Serialize,
+    copied_types,
+    read_columns,
+    reads_plainly,
+    serialize_by,
+    types_of,
+)
 
 
 class Step(NamedTuple):
     """How to serialize one field.
 
-    `name` is the name of the source value, `key` the key in the output. A value whose type is
-    exactly `plain` is copied unchanged. `direct` is true if the field does not override how its
-    value is found, and the name is not a path such as `address.city`.
+    `key` is the key in the output, `attr` the name of the field, `name` that of its value.
+    A value of the types `copied` stays as it is. `serialize` serializes the values of many objects;
+    None if the field finds its value by itself.
     """
 
     key: str
-    name: str
     attr: str
-    plain: type | None
-    direct: bool
+    name: str
     field: fields.Field[Any]
+    copied: frozenset[type]
+    serialize: Serialize | None
 
 
 class Schema(marshmallow.Schema):
@@ -40,9 +51,10 @@ class Schema(marshmallow.Schema):
 
         unknown: ClassVar[str] = RAISE
 
-    # Some fields and their steps. `Nested(instance, exclude=...)` copies an instance and gives the
-    # copy other fields, so steps are used only as long as `dump_fields` are their fields.
-    _steps: tuple[Any, list[Step]] = (None, [])
+    # Some fields and their steps, without and with times kept. `Nested(instance, exclude=...)`
+    # copies an instance and gives the copy other fields, so steps are used only as long as
+    # `dump_fields` are their fields.
+    _steps: tuple[Any, list[Step], list[Step]] = (None, [], [])
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
         """Read one value as marshmallow does, but never a method of a dict, such as `items`."""
@@ -50,76 +62,123 @@ class Schema(marshmallow.Schema):
             return obj.get(attr, default)
         return get_value(obj, attr, default)
 
-    def _serialize(self, obj: Any, *, many: bool = False) -> Any:
-        """Serialize as marshmallow does, but faster: lists spend most of their time here.
+    def dump_for_json(self, obj: Any) -> Any:
+        """Serialize as `dump` does, except that times in UTC stay: the JSON encoder writes them."""
+        if not _is_usual(self):
+            return self.dump(obj)
+        return self._serialize_any(obj, many=self.many, keep_times=True)
 
-        Most values are strings and numbers, which are copied unchanged. Other values are serialized
-        by their field, as in marshmallow; a test compares both implementations.
-        """
+    def _serialize(self, obj: Any, *, many: bool = False) -> Any:
+        """Serialize as marshmallow does, but faster; a test compares both implementations."""
         if type(self).get_attribute is not Schema.get_attribute:
             return super()._serialize(obj, many=many)
-        steps = self._current_steps()
-        if many and obj is not None:
-            return [self._serialize_one(each, steps) for each in obj]
-        return self._serialize_one(obj, steps)
+        return self._serialize_any(obj, many=many, keep_times=False)
 
-    def _serialize_one(self, obj: Any, steps: list[Step]) -> Any:
+    def _serialize_any(self, obj: Any, *, many: bool, keep_times: bool) -> Any:
+        if many and obj is not None:
+            return self._serialize_many(obj, keep_times=keep_times)
+        return self._serialize_many([obj], keep_times=keep_times)[0]
+
+    def _serialize_many(self, objects: Iterable[Any], *, keep_times: bool) -> list[Any]:
+        """Serialize objects of one type together, and others one by one."""
+        rows = objects if isinstance(objects, list | tuple) else [*objects]
+        kinds = types_of(rows)
+        if len(kinds) != 1:
+            alone = ([row] for row in rows)
+            return [self._serialize_many(one, keep_times=keep_times)[0] for one in alone]
+        if not reads_plainly(*kinds):
+            serialize_one = super()._serialize
+            return [serialize_one(row) for row in rows]
+        steps = self._current_steps(keep_times=keep_times)
+        if len(rows) == 1:
+            return [self._serialize_one(rows[0], steps)]
+        return self._serialize_alike(rows, steps)
+
+    def _serialize_one(self, obj: Any, steps: Sequence[Step]) -> Any:
+        """Serialize one object, for which columns would cost more than they save."""
         serialized = self.dict_class()
-        get = _getter(obj)
-        for key, name, attr, plain, direct, field in steps:
-            value = get(name, missing) if direct else missing
-            if type(value) is not plain:
-                if value is not missing:
-                    value = field._serialize(value, attr, obj)
-                else:
-                    value = field.serialize(attr, obj, accessor=self.get_attribute)
-                if value is missing:
-                    continue
-            serialized[key] = value
+        get = obj.get if type(obj) is dict else functools.partial(getattr, obj)
+        for key, attr, name, field, copied, serialize in steps:
+            if serialize is None:
+                value = field.serialize(attr, obj, self.get_attribute)
+            else:
+                value = get(name, missing)
+                if type(value) not in copied:
+                    value = serialize((value,), (obj,))[0]
+            if value is not missing:
+                serialized[key] = value
         return serialized
 
-    def _current_steps(self) -> list[Step]:
-        dump_fields, steps = self._steps
-        if dump_fields is not self.dump_fields:
-            dump_fields = self.dump_fields
-            steps = [_step(attr, field) for attr, field in dump_fields.items()]
-            self._steps = dump_fields, steps
-        return steps
+    def _serialize_alike(self, rows: Sequence[Any], steps: Sequence[Step]) -> list[Any]:
+        """Serialize objects of one type, field by field."""
+        columns: list[Sequence[Any]] = []
+        is_sparse = False
+        read = iter(read_columns(rows, [step.name for step in steps if step.serialize]))
+        for step in steps:
+            if step.serialize:
+                values = next(read)
+                column = step.serialize(values, rows)
+            else:
+                values = ()
+                column = [step.field.serialize(step.attr, row, self.get_attribute) for row in rows]
+            columns.append(column)
+            is_sparse |= column is not values and MISSING in types_of(column)
+        keys, make = [step.key for step in steps], self.dict_class
+        if is_sparse or not columns:
+            return [self._without_missing(keys, columns, index) for index in range(len(rows))]
+        return [make(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def _without_missing(
+        self, keys: Sequence[str], columns: Sequence[Sequence[Any]], index: int
+    ) -> Any:
+        """Return the serialized object with this index, without the fields that are missing."""
+        values = [column[index] for column in columns]
+        pairs = zip(keys, values, strict=True)
+        return self.dict_class((key, value) for key, value in pairs if value is not missing)
+
+    def _current_steps(self, *, keep_times: bool) -> list[Step]:
+        if self._steps[0] is not self.dump_fields:
+            named = self.dump_fields.items()
+            both = ([_step(*field, keep_times=keep) for field in named] for keep in (False, True))
+            self._steps = (self.dump_fields, *both)
+        return self._steps[1 + keep_times]
 
 
-def _getter(obj: Any) -> Callable[[str, Any], Any]:
-    """Return what reads a value of this object by its name.
+def _step(attr: str, field: fields.Field[Any], *, keep_times: bool) -> Step:
+    """Return how to serialize a field.
 
-    `get_value` raises and catches an exception for each value of a named tuple. What `getattr` does
-    not find is read by `get_attribute`.
+    A field that overrides how its value is found, one without a value, and one whose value is at a
+    path such as `address.city` serialize themselves.
     """
-    if type(obj) is dict:
-        return obj.get
-    if hasattr(type(obj), "keys"):  # such as a row of `sqlite3`
-        return functools.partial(get_value, obj)
-    return functools.partial(getattr, obj)
-
-
-def _step(attr: str, field: fields.Field[Any]) -> Step:
     kind = type(field)
     name = attr if field.attribute is None else field.attribute
-    direct = (
+    is_plain = (
         kind.serialize is fields.Field.serialize
         and kind.get_value is fields.Field.get_value
-        and field._CHECK_ATTRIBUTE  # false if the field reads no attribute
+        and field._CHECK_ATTRIBUTE
         and "." not in name
     )
-    plain = _plain_type(field) if direct else None
+    dump_many = functools.partial(_dump_many, keep_times=keep_times)
+    serialize = serialize_by(field, attr, dump_many=dump_many, keep_times=keep_times)
     key = attr if field.data_key is None else field.data_key
-    return Step(key, name, attr, plain, direct, field)
+    copied = copied_types(field) or frozenset()
+    return Step(key, attr, name, field, copied, serialize if is_plain else None)
 
 
-def _plain_type(field: fields.Field[Any]) -> type | None:
-    """Return the type whose values the field copies unchanged, if there is one."""
-    serialize = type(field)._serialize
-    if serialize is fields.String._serialize:
-        return str
-    if isinstance(field, fields.Integer) and serialize is fields.Number._serialize:
-        is_int = type(field)._format_num is fields.Number._format_num and field.num_type is int
-        return int if is_int and not field.as_string else None
-    return bool if serialize is fields.Field._serialize else None
+def _dump_many(
+    schema: marshmallow.Schema, objects: Iterable[Any], *, keep_times: bool
+) -> list[Any]:
+    """Serialize nested objects with their schema; None stays None."""
+    rows = [*objects]
+    if not isinstance(schema, Schema) or not _is_usual(schema) or None in rows:
+        return [None if row is None else schema.dump(row, many=False) for row in rows]
+    return schema._serialize_many(rows, keep_times=keep_times)
+
+
+def _is_usual(schema: Schema) -> bool:
+    """Return whether no hook and no method of a subclass takes part in serializing."""
+    kind = type(schema)
+    return not (schema._hooks[PRE_DUMP] or schema._hooks[POST_DUMP]) and (
+        (kind.dump, kind._serialize, kind.get_attribute)
+        == (Schema.dump, Schema._serialize, Schema.get_attribute)
+    )

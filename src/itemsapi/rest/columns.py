@@ -1,0 +1,172 @@
+"""Columns: the values of one field of many objects, serialized together.
+
+marshmallow serializes value by value, with several calls for each. Most values need nothing: a
+string, a number or None is copied. So all values of a field are looked at together: if they have
+only types that the field copies, the column is finished. The field itself serializes all others, so
+nothing is assumed about the objects; tests/unit/test_rest_schema.py compares the results with
+marshmallow's for every kind of field.
+"""
+
+# ruff: noqa: ANN401 - the values are anything
+# ruff: noqa: SLF001 - the fields' own `_serialize` does what is not done here
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Any, NamedTuple
+
+from marshmallow import fields, missing
+from sqlalchemy import Row
+
+
+class _Example(NamedTuple):
+    """A named tuple, to know the type of the fields of all of them."""
+
+    value: int
+
+
+_FIELD: type = type(_Example.value)
+Values = Sequence[Any]
+# Serializes the values of one field; the second parameter are the objects that have them.
+Serialize = Callable[[Values, Values], Values]
+DumpMany = Callable[[Any, Iterable[Any]], list[Any]]  # a nested schema and its objects
+
+_NONE = type(None)
+MISSING = type(missing)
+_SEQUENCES = frozenset({list, tuple, _NONE})
+_WITHOUT_NAMES = (None, tuple.__getitem__, Row.__getitem__)  # `__getitem__` of classes
+_TIMES = frozenset({datetime, _NONE})
+
+
+def types_of(values: Iterable[Any]) -> set[type]:
+    """Return the types of these values."""
+    return set(map(type, values))
+
+
+def read_columns(objects: Values, names: Sequence[str]) -> list[Values]:
+    """Return the values of each name, in the order of the objects, which are all of one type.
+
+    A value that an object does not have is `missing`. `reads_plainly` says for which types this
+    finds what marshmallow finds.
+    """
+    kind = type(objects[0])
+    if kind is dict:
+        return [[each.get(name, missing) for each in objects] for name in names]
+    positions = _positions(kind, names)
+    if positions is None:
+        return [[getattr(each, name, missing) for each in objects] for name in names]
+    columns = [*zip(*objects, strict=True)]
+    return [columns[position] for position in positions]
+
+
+def reads_plainly(kind: type) -> bool:
+    """Return whether the values of objects of this type are keys of a dict, or else attributes.
+
+    marshmallow tries `obj[name]` first, for which a class may return anything; tuples and rows of
+    SQLAlchemy take no names there.
+    """
+    return kind is dict or getattr(kind, "__getitem__", None) in _WITHOUT_NAMES
+
+
+def _positions(kind: type, names: Sequence[str]) -> list[int] | None:
+    """Return where a named tuple has these values; None if any of them is no field of it."""
+    own: tuple[str, ...] = getattr(kind, "_fields", ())
+    if not issubclass(kind, tuple) or not set(names) <= set(own):
+        return None
+    is_field = all(type(getattr(kind, name)) is _FIELD for name in names)  # a subclass may differ
+    return [own.index(name) for name in names] if is_field else None
+
+
+def serialize_by(
+    field: fields.Field[Any], attr: str, *, dump_many: DumpMany, keep_times: bool
+) -> Serialize:
+    """Return what serializes the values of `field`, whose name in the schema is `attr`.
+
+    `keep_times`: leave a time in UTC as it is, because the JSON encoder writes it alike.
+    """
+    one_by_one = _one_by_one(field, attr)
+    serialize = type(field)._serialize
+    if serialize is fields.Nested._serialize:
+        return _nested(field, dump_many, one_by_one)
+    if serialize is fields.List._serialize:
+        return _list(field, dump_many, one_by_one)
+    copied = copied_types(field)
+    if keep_times and getattr(field, "writes_rfc3339", False):
+        return _times(one_by_one)
+    if copied is None:
+        return one_by_one
+
+    def copy_or_serialize(values: Values, objects: Values) -> Values:
+        """Copy a column that has only types which the field copies."""
+        return values if types_of(values) <= copied else one_by_one(values, objects)
+
+    return copy_or_serialize
+
+
+def copied_types(field: fields.Field[Any]) -> frozenset[type] | None:
+    """Return the types whose values the field copies unchanged, None included, if it copies any."""
+    serialize = type(field)._serialize
+    if serialize is fields.String._serialize:
+        return frozenset({str, _NONE})
+    if isinstance(field, fields.Number) and serialize is fields.Number._serialize:
+        is_plain = type(field)._format_num is fields.Number._format_num and not field.as_string
+        return frozenset({field.num_type, _NONE}) if is_plain else None
+    is_unchanged = serialize is fields.Field._serialize
+    return frozenset({bool, int, float, str, _NONE}) if is_unchanged else None
+
+
+def _one_by_one(field: fields.Field[Any], attr: str) -> Serialize:
+    def serialize(values: Values, objects: Values) -> Values:
+        """Let the field serialize each value; it knows the default of a missing one."""
+        return [
+            _serialize_missing(field, attr, each)
+            if value is missing
+            else field._serialize(value, attr, each)
+            for value, each in zip(values, objects, strict=True)
+        ]
+
+    return serialize
+
+
+def _serialize_missing(field: fields.Field[Any], attr: str, obj: Any) -> Any:
+    """Return the serialized default of a field, or `missing` if it has none."""
+    default = field.dump_default() if callable(field.dump_default) else field.dump_default
+    return missing if default is missing else field._serialize(default, attr, obj)
+
+
+def _times(one_by_one: Serialize) -> Serialize:
+    def serialize(values: Values, objects: Values) -> Values:
+        """Leave a column of times in UTC as it is."""
+        if types_of(values) <= _TIMES and {v.tzinfo for v in values if v is not None} <= {UTC}:
+            return values
+        return one_by_one(values, objects)
+
+    return serialize
+
+
+def _list(field: Any, dump_many: DumpMany, one_by_one: Serialize) -> Serialize:
+    copied, inner = copied_types(field.inner), field.inner
+    is_nested = type(inner)._serialize is fields.Nested._serialize
+
+    def serialize(values: Values, objects: Values) -> Values:
+        """Serialize lists of nested objects together; copy lists of values that are copied."""
+        if not types_of(values) <= _SEQUENCES:
+            return one_by_one(values, objects)
+        if is_nested and not (inner.schema.many or inner.many):
+            return [None if each is None else dump_many(inner.schema, each) for each in values]
+        elements = chain.from_iterable(each for each in values if each is not None)
+        if copied is not None and types_of(elements) <= copied:
+            return [None if each is None else [*each] for each in values]
+        return one_by_one(values, objects)
+
+    return serialize
+
+
+def _nested(field: Any, dump_many: DumpMany, one_by_one: Serialize) -> Serialize:
+    def serialize(values: Values, objects: Values) -> Values:
+        """Serialize the nested objects of all objects together."""
+        if field.schema.many or field.many or types_of(values) & {_NONE, MISSING}:
+            return one_by_one(values, objects)
+        return dump_many(field.schema, values)
+
+    return serialize
