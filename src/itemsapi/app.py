@@ -14,6 +14,7 @@ from itemsapi.extension import AuthLayer
 from itemsapi.gate.rulebook import Rulebook
 from itemsapi.layer_options import Part
 from itemsapi.observability.logging import log, write_log_lines
+from itemsapi.rest.async_views import Application
 from itemsapi.rest.middleware import require_unambiguous_path, uncounted_proxies_warning
 from itemsapi.secret_key import exposure_warning
 from itemsapi.settings import Settings
@@ -35,7 +36,7 @@ def create_app(
     """
     settings = settings or Settings.from_environment()
     write_log_lines(as_json=settings.logs_json)
-    app = flask.Flask("itemsapi", static_folder=None)
+    app = Application("itemsapi", static_folder=None)
     app.debug = settings.debug  # FLASK_DEBUG does not count
     rest.install(app, settings)
     layer = AuthLayer(

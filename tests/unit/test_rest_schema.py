@@ -2,8 +2,9 @@
 
 import enum
 import uuid
+from collections import namedtuple
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from itemsapi.rest import Schema, fields
+from itemsapi.rest.json_provider import dumps
 
 
 class Colour(enum.Enum):
@@ -75,11 +77,14 @@ OPTIONS = st.fixed_dictionaries(
         "attribute": st.sampled_from(["other{}", "a.b{}"]),
         "dump_default": st.sampled_from([None, "text", 7, lambda: "made"]),
         "load_only": st.booleans(),
+        "load_default": st.sampled_from([None, "text", 7, list]),
+        "allow_none": st.booleans(),
     },
 )
 VALUES = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), st.uuids(),
     st.decimals(), st.datetimes(timezones=st.just(UTC)), st.datetimes(), st.just(Colour.RED),
+    st.datetimes(timezones=st.just(timezone(timedelta(hours=9)))),
     st.lists(st.text() | st.integers()), st.just({"name": "inner"}), st.just([{"name": "inner"}]),
     st.just(SimpleNamespace(name="inner")), st.just(marshmallow.missing),
 )  # fmt: skip
@@ -128,6 +133,67 @@ def test_result_is_the_same_as_marshmallows_for_random_schemas(
     attributes = dict(zip(names, values[: len(names)], strict=True))
     obj: Any = attributes if as_mapping else SimpleNamespace(**attributes)
     assert outcome(lambda: schema.dump(obj)) == outcome(lambda: original(schema, obj))
+
+
+def build(kinds: list[tuple[Callable[..., Field], dict[str, Any]]]) -> tuple[Schema, list[str]]:
+    """Return a schema with fields of these kinds, and the names of values that they may read."""
+    named = {f"f{n}": create_field(n, kind, options) for n, (kind, options) in enumerate(kinds)}
+    schema = type("Made", (Schema,), dict(named))()
+    return schema, [name for n, own in enumerate(named) for name in (own, f"other{n}")]
+
+
+RANDOM_KINDS = st.lists(st.tuples(st.sampled_from(KINDS), OPTIONS), min_size=1, max_size=4)
+ROWS = st.lists(st.lists(VALUES, min_size=8, max_size=8), max_size=4)
+SHAPES: list[Callable[[dict[str, Any]], Any]] = [
+    dict,
+    lambda values: SimpleNamespace(**values),
+    lambda values: namedtuple("Row", values)(*values.values()),  # noqa: PYI024 - names of the test
+    lambda values: {name: value for name, value in values.items() if value is not None},
+]
+
+
+@given(kinds=RANDOM_KINDS, rows=ROWS, shapes=st.lists(st.sampled_from(SHAPES), min_size=4))
+def test_a_list_is_serialized_as_marshmallow_does_for_random_schemas(
+    kinds: list[tuple[Callable[..., Field], dict[str, Any]]],
+    rows: list[list[Any]],
+    shapes: list[Callable[[dict[str, Any]], Any]],
+) -> None:
+    """The values of one field are serialized together; objects may differ in type and fields."""
+    schema, names = build(kinds)
+    pairs = zip(rows, shapes, strict=False)
+    objects = [shape(dict(zip(names, row, strict=False))) for row, shape in pairs]
+    expected = outcome(lambda: [original(schema, each) for each in objects])
+    assert outcome(lambda: schema.dump(objects, many=True)) == expected
+
+
+@given(kinds=RANDOM_KINDS, rows=ROWS, shape=st.sampled_from(SHAPES), many=st.booleans())
+def test_the_json_is_the_same_when_times_are_left_to_the_encoder(
+    kinds: list[tuple[Callable[..., Field], dict[str, Any]]],
+    rows: list[list[Any]],
+    shape: Callable[[dict[str, Any]], Any],
+    *,
+    many: bool,
+) -> None:
+    """The bytes of a response are those of marshmallow's data, whatever the times."""
+    schema, names = build(kinds)
+    schema.many = many
+    objects = [shape(dict(zip(names, row, strict=False))) for row in rows]
+    obj = objects if many else (objects or [{}])[0]
+    expected = outcome(lambda: dumps(marshmallow.Schema.dump(schema, obj)))
+    assert outcome(lambda: dumps(schema.dump_for_json(obj))) == expected
+
+
+@given(kinds=RANDOM_KINDS, values=st.lists(VALUES, min_size=4, max_size=4), sent=st.data())
+def test_data_is_loaded_as_marshmallow_does_for_random_schemas(
+    kinds: list[tuple[Callable[..., Field], dict[str, Any]]], values: list[Any], sent: st.DataObject
+) -> None:
+    """Also what is missing, unknown or invalid, and the order of the result."""
+    schema, _ = build(kinds)
+    names = [*(field.data_key or name for name, field in schema.fields.items()), "unknown"]
+    chosen = sent.draw(st.lists(st.sampled_from(names), max_size=4, unique=True))
+    data = dict(zip(chosen, values, strict=False))
+    expected = outcome(lambda: marshmallow.Schema.load(schema, data))
+    assert outcome(lambda: schema.load(data)) == expected
 
 
 def test_list_is_serialized_element_by_element() -> None:

@@ -9,15 +9,15 @@ than all of this, so there a look-up is run by SQLAlchemy.
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 from sqlalchemy import Dialect, Engine, Select
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.types import TypeEngine
 
 Rows = Sequence[Sequence[Any]]  # each has its values in the order of the selected columns
-Parameters = Mapping[str, Any]
+Parameters = dict[str, Any]
 Process = Callable[[Any], Any]
 
 
@@ -46,7 +46,8 @@ class DriverStatement:
         self._names: list[str] = compiled.positiontup
         binds = {name: _of(bind.type, dialect) for name, bind in compiled.binds.items()}
         processors = {name: kind.bind_processor(dialect) for name, kind in binds.items()}
-        self._processors = {name: process for name, process in processors.items() if process}
+        self._process_by_name = {name: process for name, process in processors.items() if process}
+        self._processors = self._process_by_name.keys()
         self._constants = {
             name: self._processed(name, value)
             for name, value in compiled.params.items()
@@ -58,13 +59,14 @@ class DriverStatement:
 
     def run(self, connection: sqlite3.Connection, params: Parameters) -> Rows:
         """Return all rows on a connection of the driver. Raise its errors."""
-        given = {name: self._processed(name, value) for name, value in params.items()}
-        values = {**self._constants, **given}
+        values = self._constants | params
+        for name in self._processors & params.keys():
+            values[name] = self._processed(name, values[name])
         rows = connection.execute(self._text, [values[name] for name in self._names]).fetchall()
         return self._read(rows) if rows and self._readers else rows
 
     def _processed(self, name: str, value: object) -> object:
-        process = self._processors.get(name)
+        process = self._process_by_name.get(name)
         return process(value) if process else value
 
     def _read(self, rows: Rows) -> Rows:
@@ -98,9 +100,8 @@ class SqliteReader:
         except IndexError:
             connection = self._open()
         try:
-            rows = lookup.for_driver(self._engine.dialect).run(
-                connection.dbapi_connection, params
-            )
+            statement = lookup.for_driver(self._engine.dialect)
+            rows = statement.run(cast("sqlite3.Connection", connection.dbapi_connection), params)
         except BaseException:
             connection.close()
             raise

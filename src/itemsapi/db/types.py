@@ -37,7 +37,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     def result_processor(
         self, dialect: Dialect, coltype: object
     ) -> Callable[[Any], datetime | None]:
-        """Return what converts a value of the driver to UTC, whatever the time zone of the database.
+        """Return what converts a value of the driver to UTC, whatever zone the database has.
 
         In place of `process_result_value`, which would come after SQLAlchemy's own conversion: a
         list spends much of its time here.

@@ -8,16 +8,16 @@ tokens is recorded after the response (`SeenGenerations`).
 
 import re
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from flask import Request, Response, after_this_request
 
-from itemsapi.clock import Clock, unix_seconds
+from itemsapi.clock import Clock
 from itemsapi.gate.caller import Caller, caller_of
 from itemsapi.gate.rules import ACCESS_TOKEN
+from itemsapi.gate.token_cache import TokenCache
 from itemsapi.observability.logging import log
 from itemsapi.problems import BEARER, TokenInvalid
 from itemsapi.tokens.api_keys import PREFIX
@@ -25,8 +25,6 @@ from itemsapi.tokens.claims import Claims
 from itemsapi.tokens.jwt import TokenCodec
 from itemsapi.tokens.key_set import KeySet
 from itemsapi.tokens.revocation import RevocationFeed
-
-MAX_REMEMBERED_TOKENS = 8192  # per process: some 1.5 KB each
 
 _BEARER = re.compile(r"bearer +([!-~]+)", re.IGNORECASE | re.ASCII)
 _SCHEME = re.compile(r"bearer(?![!-~])", re.IGNORECASE | re.ASCII)
@@ -73,9 +71,7 @@ class TokenVerifier:
         self._token_codec, self._key_set = token_codec, key_set
         self._revocation_feed, self._clock = revocation_feed, clock
         self._on_verified = on_verified
-        self._cache: OrderedDict[str, tuple[Claims, Caller]] = OrderedDict()
-        self._lock = threading.Lock()
-        self._key_set_version = 0
+        self._cache: TokenCache[tuple[Claims, Caller]] = TokenCache(self._key_set_version)
 
     def is_present(self, request: Request) -> bool:
         """Return whether a request has a bearer credential, valid or not, that is no API key."""
@@ -95,13 +91,16 @@ class TokenVerifier:
 
         Raise `TokenInvalid`, or `GateUnavailable` if the keys or the revocations are not known.
         """
-        entry, version = self._cached(token)
+        entry, version = self._cache.get(token)
         if entry is None:
             claims = self._token_codec.verify_access_token(token)
             caller = caller_of(claims)
-            self._add_to_cache(token, (claims, caller), version)
+            self._cache.add(token, (claims, caller), version)
         else:
             claims, caller = entry
+            if claims.exp <= self._clock().timestamp():
+                self.forget(token)
+                raise TokenInvalid
         self._revocation_feed.check(
             sid=claims.sid, gen=claims.gen, user_id=claims.sub, epoch=claims.epoch
         )
@@ -110,32 +109,12 @@ class TokenVerifier:
 
     def forget(self, token: str) -> None:
         """Remove a token from the cache, so that its next use verifies it again."""
-        with self._lock:
-            self._cache.pop(token, None)
+        self._cache.forget(token)
 
-    def _cached(self, token: str) -> tuple[tuple[Claims, Caller] | None, int]:
-        """Return the entry of a cached token, or None, and the current version of the key set."""
+    def _key_set_version(self) -> int:
+        """Return the version of the keys, after they were read if they are due."""
         self._key_set.snapshot()
-        with self._lock:
-            if self._key_set_version != self._key_set.version:
-                self._cache.clear()
-                self._key_set_version = self._key_set.version
-            version, entry = self._key_set_version, self._cache.get(token)
-            if entry is not None:
-                self._cache.move_to_end(token)
-        if entry is not None and entry[0].exp <= unix_seconds(self._clock()):
-            self.forget(token)
-            raise TokenInvalid
-        return entry, version
-
-    def _add_to_cache(self, token: str, entry: tuple[Claims, Caller], version: int) -> None:
-        """Cache a token, unless the keys changed meanwhile: its key may have been withdrawn."""
-        with self._lock:
-            if version != self._key_set_version:
-                return
-            self._cache[token] = entry
-            while len(self._cache) > MAX_REMEMBERED_TOKENS:
-                self._cache.popitem(last=False)
+        return self._key_set.version
 
 
 def run_after_response(function: Callable[[], None]) -> None:

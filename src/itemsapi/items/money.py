@@ -69,8 +69,8 @@ def parse_price(price: str, currency: str) -> int:
 
 def format_amount(amount: int, currency: str) -> str:
     """Return an amount in ten-thousandths as a string with the decimals of its currency."""
-    whole, fraction = divmod(amount, 10**DECIMAL_PLACES)
-    return f"{whole}.{fraction:04d}"[: _CUT_INDEX[currency]]
+    digits = f"{amount:05d}"  # one before the point, and `DECIMAL_PLACES` after it
+    return f"{digits[:-4]}.{digits[-4:]}"[: _CUT_INDEX[currency]]
 
 
 def _invalid(field: str, message: str) -> ValidationFailed:

@@ -1,13 +1,14 @@
 """Queries: which items a list contains, in which order and from which cursor, all validated."""
 
 import base64
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Final
+
+import orjson
 
 from itemsapi.items.models import SORT_FIELDS, is_storable, normalize_tags
 from itemsapi.items.money import CURRENCY_DECIMALS, parse_amount
@@ -133,8 +134,7 @@ def encode_cursor(list_fingerprint: str, position: CursorPosition) -> str:
     if isinstance(value, datetime):
         value = (value - _EPOCH) // _MICROSECOND
     parts = [list_fingerprint, value, position.id]
-    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(orjson.dumps(parts)).rstrip(b"=").decode()
 
 
 def decode_cursor(list_fingerprint: str, text: str, value_type: type[SortValue]) -> CursorPosition:
@@ -157,7 +157,7 @@ def _parse(text: str, value_type: type[SortValue]) -> CursorPosition:
     if _CURSOR_PATTERN.fullmatch(text) is None:
         raise ValueError
     value: SortValue
-    _, value, item_id = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    _, value, item_id = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     if value_type is datetime and isinstance(value, int):
         value = _EPOCH + value * _MICROSECOND
     if type(value) is not value_type or type(item_id) is not str:

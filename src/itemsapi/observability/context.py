@@ -70,5 +70,5 @@ def read_request_context(environ: Mapping[str, Any]) -> RequestContext:
     return RequestContext(
         request_id=request_id,
         address=environ.get("REMOTE_ADDR", ""),  # a socket of the file system has none
-        user_agent="".join(c for c in agent if c.isprintable()),
+        user_agent=agent if agent.isprintable() else "".join(filter(str.isprintable, agent)),
     )

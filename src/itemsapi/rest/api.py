@@ -16,11 +16,12 @@ import flask_smorest
 from apispec import APISpec
 from apispec.exceptions import APISpecError
 from flask import Blueprint as FlaskBlueprint
-from flask import Flask, Response, request
+from flask import Flask, Response
 from werkzeug.routing import Rule as Route
 
 from itemsapi.gate import openapi
 from itemsapi.gate.credentials import Credential
+from itemsapi.gate.guarded_views import current_request
 from itemsapi.observability.metrics import count_request
 from itemsapi.rest import error_handlers
 from itemsapi.rest.blueprint import IdConverter
@@ -63,17 +64,18 @@ def install(app: Flask, settings: Settings) -> None:
     _install_routing(app)
     error_handlers.set_problems_url(app, base)
     error_handlers.install(app)
-    app.after_request(_count)
-    app.after_request(remove_content_type_without_content)
+    app.after_request(_finish)
 
     proxies = Proxies(settings.public_url, settings.trusted_proxies or 0)
     headers = response_headers(settings)
     app.wsgi_app = Middleware(app.wsgi_app, base, proxies, headers, access_log=settings.access_log)  # type: ignore[method-assign]  # Flask's documented way
 
 
-def _count(response: Response) -> Response:
-    count_request(request.method, request.endpoint, response.status_code)
-    return response
+def _finish(response: Response) -> Response:
+    """Complete and count a response; one function, because Flask wraps each of them."""
+    asked = current_request()
+    count_request(asked.method, asked.endpoint, response.status_code)
+    return remove_content_type_without_content(response)
 
 
 def _install_routing(app: Flask) -> None:

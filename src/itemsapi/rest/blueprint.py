@@ -40,6 +40,7 @@ from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from itemsapi.problems import Problem
+from itemsapi.rest.async_views import synchronous
 from itemsapi.rest.default_headers import (
     add_response_headers,
     remove_content_type_without_content,
@@ -66,6 +67,9 @@ from itemsapi.wrapping import wraps
 SchemaLike = Schema | type[Schema]
 
 REGISTERED: "weakref.WeakSet[Any]" = weakref.WeakSet()  # the views that have a route
+
+
+_CONTENT_HOOK = flask_smorest.Blueprint._prepare_response_content  # noqa: SLF001 - documented
 
 
 class DecoratorMisplaced(TypeError):
@@ -122,8 +126,7 @@ class Blueprint(
         errors: list[type[Exception] | int] = [HTTPException, Problem, ValidationError]
         for error in [*errors, *default_exceptions]:
             super().register_error_handler(error, handle_error)
-        self.after_request(add_response_headers)
-        self.after_request(remove_content_type_without_content)
+        self.after_request(_finish_headers)
 
     def route(self, rule: str, **options: Any) -> Callable[[View], View]:
         """Register a view or a `MethodView` for requests to the path `rule`."""
@@ -249,13 +252,13 @@ class Blueprint(
         instance = resolve_schema_instance(schema)
 
         def decorate(view: View) -> View:
-            """Document the view and serialize what it returns."""
+            """Serialize what the view returns, and document it as Flask-Smorest does."""
+            call = synchronous(view)
 
             @wraps(view)
             def respond(*args: Any, **kwargs: Any) -> object:
                 """Run the view and make its response."""
-                returned = flask.current_app.ensure_sync(view)(*args, **kwargs)
-                value, status, headers = unpack_tuple_response(returned)
+                value, status, headers = unpack_tuple_response(call(*args, **kwargs))
                 if isinstance(value, WerkzeugResponse):
                     response = value
                     log_stream_failures(response)
@@ -265,7 +268,8 @@ class Blueprint(
                 set_status_and_headers_in_response(response, status, headers)
                 return response
 
-            return cast("View", document(respond))  # it passes a response object through unchanged
+            setattr(respond, METADATA_ATTRIBUTE, view_metadata(document(respond)))
+            return cast("View", respond)
 
         return _below_route("response", decorate)
 
@@ -350,7 +354,7 @@ class Blueprint(
 
     def _serialize(self, schema: Any, value: object) -> object:
         """Return the data of a response. Times in UTC stay, unless a subclass reads the data."""
-        is_read = type(self)._prepare_response_content is not Blueprint._prepare_response_content
+        is_read = type(self)._prepare_response_content is not _CONTENT_HOOK
         if isinstance(schema, StrictSchema) and not is_read:
             return schema.dump_for_json(value)
         return value if schema is None else schema.dump(value)
@@ -374,6 +378,11 @@ class Blueprint(
             body, limit = doc["requestBody"], f"At most {doc_info[MAX_BODY]} bytes."
             body["description"] = f"{body.get('description', '')} {limit}".strip()
         return doc
+
+
+def _finish_headers(response: flask.Response) -> flask.Response:
+    """Complete the headers of a response; one function, because Flask wraps each of them."""
+    return add_response_headers(remove_content_type_without_content(response))
 
 
 def _below_route(decorator: str, decorate: Callable[[Any], Any]) -> Callable[[View], View]:

@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from marshmallow import fields, missing
-from sqlalchemy import Row
+from marshmallow.utils import get_value
 
 
 class _Example(NamedTuple):
@@ -34,13 +34,19 @@ DumpMany = Callable[[Any, Iterable[Any]], list[Any]]  # a nested schema and its 
 _NONE = type(None)
 MISSING = type(missing)
 _SEQUENCES = frozenset({list, tuple, _NONE})
-_WITHOUT_NAMES = (None, tuple.__getitem__, Row.__getitem__)  # `__getitem__` of classes
 _TIMES = frozenset({datetime, _NONE})
 
 
 def types_of(values: Iterable[Any]) -> set[type]:
     """Return the types of these values."""
     return set(map(type, values))
+
+
+def get_attribute(obj: Any, attr: str, default: Any) -> Any:
+    """Read one value as marshmallow does, but never a method of a dict, such as `items`."""
+    if type(obj) is dict and "." not in attr:
+        return obj.get(attr, default)
+    return get_value(obj, attr, default)
 
 
 def read_columns(objects: Values, names: Sequence[str]) -> list[Values]:
@@ -62,10 +68,10 @@ def read_columns(objects: Values, names: Sequence[str]) -> list[Values]:
 def reads_plainly(kind: type) -> bool:
     """Return whether the values of objects of this type are keys of a dict, or else attributes.
 
-    marshmallow tries `obj[name]` first, for which a class may return anything; tuples and rows of
-    SQLAlchemy take no names there.
+    marshmallow tries `obj[name]` first, which raises and catches an exception for each value of a
+    named tuple. Objects with keys that are no dict are such as the rows of `sqlite3`.
     """
-    return kind is dict or getattr(kind, "__getitem__", None) in _WITHOUT_NAMES
+    return kind is dict or not hasattr(kind, "keys")
 
 
 def _positions(kind: type, names: Sequence[str]) -> list[int] | None:
@@ -85,7 +91,7 @@ def serialize_by(
     `keep_times`: leave a time in UTC as it is, because the JSON encoder writes it alike.
     """
     one_by_one = _one_by_one(field, attr)
-    serialize = type(field)._serialize
+    serialize: object = type(field)._serialize
     if serialize is fields.Nested._serialize:
         return _nested(field, dump_many, one_by_one)
     if serialize is fields.List._serialize:
@@ -119,19 +125,13 @@ def _one_by_one(field: fields.Field[Any], attr: str) -> Serialize:
     def serialize(values: Values, objects: Values) -> Values:
         """Let the field serialize each value; it knows the default of a missing one."""
         return [
-            _serialize_missing(field, attr, each)
+            field.serialize(attr, each, get_attribute)  # perhaps `each[name]`, or a default
             if value is missing
             else field._serialize(value, attr, each)
             for value, each in zip(values, objects, strict=True)
         ]
 
     return serialize
-
-
-def _serialize_missing(field: fields.Field[Any], attr: str, obj: Any) -> Any:
-    """Return the serialized default of a field, or `missing` if it has none."""
-    default = field.dump_default() if callable(field.dump_default) else field.dump_default
-    return missing if default is missing else field._serialize(default, attr, obj)
 
 
 def _times(one_by_one: Serialize) -> Serialize:

@@ -34,6 +34,7 @@ _COMMON = (
 # every change would be rejected. `no-transform` forbids compression (RFC 9111 section 5.2.2.6).
 VERSIONED = ("Cache-Control", "no-store, no-transform")
 ALWAYS = tuple((name.lower(), name, value) for name, value in _COMMON)
+_NAMES = frozenset(key for key, _, _ in ALWAYS)
 # Added to a view's own `Vary`: fields of the same name form one list (RFC 9110 section 5.3).
 VARY = ("Vary", "Authorization, Cookie, Origin")
 TLS_ONLY = ("Strict-Transport-Security", f"max-age={HSTS_MAX_AGE_SECONDS}; includeSubDomains")
@@ -48,7 +49,10 @@ def default_headers(
     present = {name.lower() for name, _ in own_headers}
     added = [VERSIONED] if "etag" in present and "cache-control" not in present else []
     present |= {name.lower() for name, _ in added}
-    added += [(name, value) for key, name, value in ALWAYS if key not in present]
+    if present.isdisjoint(_NAMES):  # as most are
+        added += _COMMON
+    else:
+        added += [(name, value) for key, name, value in ALWAYS if key not in present]
     if tls:
         added.append(TLS_ONLY)
     if path.startswith(TOKEN_PATHS):
@@ -147,17 +151,16 @@ class ResponseHeaders:
 
     def added(
         self, environ: "WSGIEnvironment", own_headers: Iterable[tuple[str, str]], request_id: str
-    ) -> Iterator[tuple[str, str]]:
-        """Yield the headers to add to a response that has `own_headers`."""
-        yield from self.defaults(environ, own_headers, request_id)
-        yield from self.cors(environ)
+    ) -> list[tuple[str, str]]:
+        """Return the headers to add to a response that has `own_headers`."""
+        return [*self.defaults(environ, own_headers, request_id), *self.cors(environ)]
 
     def defaults(
         self, environ: "WSGIEnvironment", own_headers: Iterable[tuple[str, str]], request_id: str
-    ) -> Iterator[tuple[str, str]]:
-        """Yield the default headers to add to a response that has `own_headers`."""
+    ) -> list[tuple[str, str]]:
+        """Return the default headers to add to a response that has `own_headers`."""
         tls = self._tls or environ["wsgi.url_scheme"] == "https"
-        yield from default_headers(own_headers, self._path(environ), request_id, tls=tls)
+        return default_headers(own_headers, self._path(environ), request_id, tls=tls)
 
     def cors(self, environ: "WSGIEnvironment") -> Iterator[tuple[str, str]]:
         """Yield the CORS headers of a response of the layer."""
@@ -193,9 +196,10 @@ def response_headers(settings: Settings, url_prefix: str = "") -> ResponseHeader
 def add_response_headers(response: Response) -> Response:
     """Add the headers to a response of a blueprint, unless the middleware adds them."""
     headers = current_app.extensions.get(RESPONSE_HEADERS)
-    if isinstance(headers, ResponseHeaders):
-        for name, value in headers.cors(request.environ):
-            response.headers[name] = value  # a page could read none of two answers
+    if not isinstance(headers, ResponseHeaders):
+        return response
+    for name, value in headers.cors(request.environ):
+        response.headers[name] = value  # a page could read none of two answers
     return add_default_headers(response)
 
 

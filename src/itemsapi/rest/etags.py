@@ -5,6 +5,7 @@ The functions come first; `Versions` adds them to blueprints.
 
 # ruff: noqa: ANN401 - the signatures are Flask-Smorest's
 
+import copy
 import hashlib
 import re
 from collections.abc import Callable, Mapping
@@ -18,8 +19,10 @@ from flask_smorest.utils import get_appcontext, resolve_schema_instance
 from marshmallow import Schema
 from werkzeug.wrappers import Response
 
+from itemsapi.gate.guarded_views import current_request
 from itemsapi.preconditions import Precondition, check_version
 from itemsapi.problems import PreconditionFailed, PreconditionRequired
+from itemsapi.rest.async_views import synchronous
 from itemsapi.rest.json_provider import dumps
 from itemsapi.wrapping import wraps
 
@@ -63,9 +66,9 @@ def not_modified(request: Request, tag: str) -> bool:
     first (13.2.2). Resources here have no modification date, so `If-Modified-Since` and
     `If-Unmodified-Since` are ignored (13.1.3, 13.1.4).
     """
-    if "If-Match" in request.headers:
+    if "HTTP_IF_MATCH" in request.environ:
         require_match(request, tag)
-    header = request.headers.get("If-None-Match")
+    header = request.environ.get("HTTP_IF_NONE_MATCH")
     if header is None:
         return False
     opaque = tag.removeprefix("W/").strip('"')
@@ -134,13 +137,27 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
         An invalid request (400, 422) is rejected before a missing `If-Match` (428; RFC 9110
         13.2.1), whether `arguments` is above or below.
         """
-        add = super().etag
+        return cast("View", self._decorate_view_func_or_method_view(self._versioned, obj))
 
-        def decorate(view: View) -> View:
-            """Check preconditions before Flask-Smorest's decorator adds ETags."""
-            return cast("View", add(self._require_if_match(view)))
+    def _versioned(self, view: View) -> View:
+        """Return a view with ETags; Flask-Smorest documents it by its metadata."""
+        call, deferred = synchronous(view), hasattr(view, CHECKS_IF_MATCH)
 
-        return cast("View", self._decorate_view_func_or_method_view(decorate, obj))
+        @wraps(view)
+        def versioned(*args: Any, **kwargs: Any) -> object:
+            """Check the precondition, run the view and set its ETag."""
+            get_appcontext().pop(DUMP, None)  # of another request in this application context
+            if deferred:
+                etag_context()["deferred"] = True
+            else:
+                self._check_if_match_present()
+            returned = call(*args, **kwargs)
+            self._verify_check_etag()
+            self._set_etag_in_response(returned)
+            return returned
+
+        setattr(versioned, METADATA_ATTRIBUTE, {**copy.deepcopy(view_metadata(view)), "etag": True})
+        return cast("View", versioned)
 
     def set_etag(self, etag_data: Any, etag_schema: SchemaLike | None = None) -> None:
         """Set the ETag of the response: a version if `etag_data` is an integer, else a hash."""
@@ -167,33 +184,18 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
         etag_context()["etag_checked"] = True
         return precondition(flask.request)
 
-    def _require_if_match(self, view: View) -> View:
-        """Require `If-Match` before the view; if `arguments` is below, after parsing them."""
-        deferred = hasattr(view, CHECKS_IF_MATCH)
-
-        @wraps(view)
-        def require(*args: Any, **kwargs: Any) -> object:
-            """Require the header, now or after the arguments are parsed."""
-            get_appcontext().pop(DUMP, None)  # of another request in this application context
-            if deferred:
-                etag_context()["deferred"] = True
-            else:
-                self._check_if_match_present()
-            return flask.current_app.ensure_sync(view)(*args, **kwargs)
-
-        return cast("View", require)
-
     def _after_arguments(self, view: View) -> View:
         """Run the `If-Match` check that was deferred until the arguments were parsed."""
         if hasattr(view, CHECKS_IF_MATCH):
             return view
+        call = synchronous(view)
 
         @wraps(view)
         def check(*args: Any, **kwargs: Any) -> object:
             """Require the header if it was deferred until here."""
             if etag_context().pop("deferred", False):
                 self._check_if_match_present()
-            return flask.current_app.ensure_sync(view)(*args, **kwargs)
+            return call(*args, **kwargs)
 
         setattr(check, CHECKS_IF_MATCH, True)  # the decorators above copy it
         return cast("View", check)
@@ -209,19 +211,11 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
             return etag(etag_data).strip('"')
         return content_hash((etag_data, extra_data) if extra_data else etag_data)
 
-    def _is_etag_enabled(self) -> bool:
-        return True
-
-    def _check_precondition(self) -> None:
-        """Do nothing: `etag` checks it, after the request is validated."""
-
     def _verify_check_etag(self) -> None:
         """Warn the developer of a change whose `If-Match` was not compared."""
-        get_appcontext()["etag"] = {"etag_checked": etag_context().get("etag_checked", False)}
-        super()._verify_check_etag()
-
-    def _check_not_modified(self, etag: str) -> None:
-        """Do nothing: `_set_etag_in_response` sends the 304; an exception would lose headers."""
+        if flask.request.method in self.METHODS_NEEDING_CHECK_ETAG:
+            get_appcontext()["etag"] = {"etag_checked": etag_context().get("etag_checked", False)}
+            super()._verify_check_etag()
 
     def _set_etag_in_response(self, returned: object) -> None:
         """Set the ETag of a response, and send 304 or 412 instead if the client asks for that.
@@ -246,10 +240,10 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
         if response.status_code >= HTTPStatus.BAD_REQUEST:
             return  # preconditions apply only to a success (RFC 9110 13.2.1)
         self._add_etag(response)
-        tag = response.headers.get("ETag")
+        tag, request = response.headers.get("ETag"), current_request()
         is_success = response.status_code < HTTPStatus.MULTIPLE_CHOICES
-        is_read = flask.request.method in self.METHODS_CHECKING_NOT_MODIFIED
-        if tag and is_success and is_read and not_modified(flask.request, tag):
+        is_read = request.method in self.METHODS_CHECKING_NOT_MODIFIED
+        if tag and is_success and is_read and not_modified(request, tag):
             if hasattr(response.response, "close"):  # such as a file
                 response.call_on_close(response.response.close)
             response.status_code = HTTPStatus.NOT_MODIFIED
@@ -278,8 +272,5 @@ def etag_context() -> dict[str, Any]:
     It is stored on the request and not in `g` (as in Flask-Smorest), because requests that are
     made inside one application context share `g`.
     """
-    context: dict[str, Any] | None = getattr(flask.request, CONTEXT, None)
-    if context is None:
-        context = {}
-        setattr(flask.request, CONTEXT, context)
+    context: dict[str, Any] = vars(current_request()).setdefault(CONTEXT, {})
     return context

@@ -17,6 +17,7 @@ from itemsapi.gate.decorators import NEEDS_CALLER
 from itemsapi.idempotency import IdempotentRequest, store_counted_key
 from itemsapi.problems import KeyReused, QuotaExceeded
 from itemsapi.rest import fields
+from itemsapi.rest.async_views import synchronous
 from itemsapi.rest.json_provider import dumps
 from itemsapi.rest.request import JSON, MULTIPART, json_body, multipart_body, read_body
 from itemsapi.rest.schema import Schema
@@ -46,13 +47,14 @@ class IdempotencyHeaders(Schema):
 
 def keep_key(view: View) -> View:
     """Keep the key for `repeated_id`; the view does not get the parsed headers."""
+    call = synchronous(view)
 
     @wraps(view)
     def keep(*args: Any, **kwargs: Any) -> object:
         """Keep the key and run the view without the headers."""
         *others, headers = args
         setattr(flask.request, KEY, headers["key"])
-        return flask.current_app.ensure_sync(view)(*others, **kwargs)
+        return call(*others, **kwargs)
 
     setattr(keep, NEEDS_CALLER, "@blueprint.idempotent")
     return cast("View", keep)

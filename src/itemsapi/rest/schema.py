@@ -10,17 +10,18 @@ from typing import Any, ClassVar, NamedTuple
 import marshmallow
 from marshmallow import RAISE, fields, missing
 from marshmallow.decorators import POST_DUMP, PRE_DUMP
-from marshmallow.utils import get_value
 
 from itemsapi.rest.columns import (
     MISSING,
     Serialize,
     copied_types,
+    get_attribute,
     read_columns,
     reads_plainly,
     serialize_by,
     types_of,
 )
+from itemsapi.rest.loading import PreparedField, load, prepare
 
 
 class Step(NamedTuple):
@@ -56,15 +57,28 @@ class Schema(marshmallow.Schema):
     # `dump_fields` are their fields.
     _steps: tuple[Any, list[Step], list[Step]] = (None, [], [])
 
+    # What `loading` prepared for which fields.
+    _prepared: tuple[Any, list[PreparedField] | None] = (None, None)
+
+    def load(self, data: Any, **options: Any) -> Any:
+        """Load as marshmallow does, but faster where the data is usual and valid."""
+        if type(data) is dict and options.get("unknown", self.unknown) == RAISE == self.unknown:
+            if self._prepared[0] is not self.load_fields:
+                self._prepared = self.load_fields, prepare(self)
+            prepared = self._prepared[1]
+            if prepared is not None and options.keys() <= {"unknown"}:
+                loaded = load(prepared, data)
+                if loaded is not None:
+                    return loaded
+        return super().load(data, **options)
+
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
         """Read one value as marshmallow does, but never a method of a dict, such as `items`."""
-        if type(obj) is dict and "." not in attr:
-            return obj.get(attr, default)
-        return get_value(obj, attr, default)
+        return get_attribute(obj, attr, default)
 
     def dump_for_json(self, obj: Any) -> Any:
         """Serialize as `dump` does, except that times in UTC stay: the JSON encoder writes them."""
-        if not _is_usual(self):
+        if not _is_usual(type(self)):
             return self.dump(obj)
         return self._serialize_any(obj, many=self.many, keep_times=True)
 
@@ -77,22 +91,17 @@ class Schema(marshmallow.Schema):
     def _serialize_any(self, obj: Any, *, many: bool, keep_times: bool) -> Any:
         if many and obj is not None:
             return self._serialize_many(obj, keep_times=keep_times)
-        return self._serialize_many([obj], keep_times=keep_times)[0]
+        if not reads_plainly(type(obj)):
+            return super()._serialize(obj)
+        return self._serialize_one(obj, self._current_steps(keep_times=keep_times))
 
     def _serialize_many(self, objects: Iterable[Any], *, keep_times: bool) -> list[Any]:
         """Serialize objects of one type together, and others one by one."""
         rows = objects if isinstance(objects, list | tuple) else [*objects]
         kinds = types_of(rows)
-        if len(kinds) != 1:
-            alone = ([row] for row in rows)
-            return [self._serialize_many(one, keep_times=keep_times)[0] for one in alone]
-        if not reads_plainly(*kinds):
-            serialize_one = super()._serialize
-            return [serialize_one(row) for row in rows]
-        steps = self._current_steps(keep_times=keep_times)
-        if len(rows) == 1:
-            return [self._serialize_one(rows[0], steps)]
-        return self._serialize_alike(rows, steps)
+        if len(kinds) != 1 or len(rows) == 1 or not reads_plainly(*kinds):
+            return [self._serialize_any(row, many=False, keep_times=keep_times) for row in rows]
+        return self._serialize_alike(rows, self._current_steps(keep_times=keep_times))
 
     def _serialize_one(self, obj: Any, steps: Sequence[Step]) -> Any:
         """Serialize one object, for which columns would cost more than they save."""
@@ -139,9 +148,11 @@ class Schema(marshmallow.Schema):
     def _current_steps(self, *, keep_times: bool) -> list[Step]:
         if self._steps[0] is not self.dump_fields:
             named = self.dump_fields.items()
-            both = ([_step(*field, keep_times=keep) for field in named] for keep in (False, True))
-            self._steps = (self.dump_fields, *both)
-        return self._steps[1 + keep_times]
+            without, kept = (
+                [_step(*field, keep_times=keep) for field in named] for keep in (False, True)
+            )
+            self._steps = self.dump_fields, without, kept
+        return self._steps[2] if keep_times else self._steps[1]
 
 
 def _step(attr: str, field: fields.Field[Any], *, keep_times: bool) -> Step:
@@ -170,15 +181,15 @@ def _dump_many(
 ) -> list[Any]:
     """Serialize nested objects with their schema; None stays None."""
     rows = [*objects]
-    if not isinstance(schema, Schema) or not _is_usual(schema) or None in rows:
+    if not isinstance(schema, Schema) or not _is_usual(type(schema)) or None in rows:
         return [None if row is None else schema.dump(row, many=False) for row in rows]
     return schema._serialize_many(rows, keep_times=keep_times)
 
 
-def _is_usual(schema: Schema) -> bool:
+@functools.lru_cache(maxsize=1024)
+def _is_usual(kind: type[Schema]) -> bool:
     """Return whether no hook and no method of a subclass takes part in serializing."""
-    kind = type(schema)
-    return not (schema._hooks[PRE_DUMP] or schema._hooks[POST_DUMP]) and (
+    return not (kind._hooks[PRE_DUMP] or kind._hooks[POST_DUMP]) and (
         (kind.dump, kind._serialize, kind.get_attribute)
         == (Schema.dump, Schema._serialize, Schema.get_attribute)
     )

@@ -158,7 +158,7 @@ class RevocationFeed:
         """Raise `TokenInvalid` if a token is revoked, `GateUnavailable` if the copy is too old."""
         self.ensure_fresh()
         revoked = self._revoked
-        if (
+        if revoked and (
             f"s:{sid}" in revoked
             or f"s:{sid}:{gen}" in revoked
             or epoch < revoked.get(f"u:{user_id}", NO_EPOCH)

@@ -1,0 +1,63 @@
+"""Loading: what a schema makes of the few values that were sent, beside its defaults.
+
+marshmallow takes each field through several calls, also those that were not sent: a list has
+sixteen parameters, and most requests send one or two. So the fields are prepared once. Whatever is
+unusual, an error above all, is left to marshmallow, which finds and reports all errors.
+"""
+
+# ruff: noqa: SLF001 - the hooks of a schema have no public name
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import marshmallow
+from marshmallow import ValidationError, fields, missing
+from marshmallow.decorators import POST_LOAD, PRE_LOAD, VALIDATES, VALIDATES_SCHEMA
+
+_HOOKS = (PRE_LOAD, POST_LOAD, VALIDATES, VALIDATES_SCHEMA)
+
+
+class PreparedField(NamedTuple):
+    """A field of a schema: its key in the data, its name in the result, and its default."""
+
+    key: str
+    name: str
+    deserialize: Callable[..., Any]
+    default: Any
+    required: bool
+
+
+def prepare(schema: marshmallow.Schema) -> list[PreparedField] | None:
+    """Return the fields of a schema; None if only marshmallow can load with it."""
+    is_usual = not (schema.many or schema.partial or any(schema._hooks[hook] for hook in _HOOKS))
+    prepared = [_prepare(name, field) for name, field in schema.load_fields.items()]
+    has_paths = any("." in field.name for field in prepared)
+    return prepared if is_usual and not has_paths else None
+
+
+def _prepare(name: str, field: fields.Field[Any]) -> PreparedField:
+    key = name if field.data_key is None else field.data_key
+    return PreparedField(
+        key, field.attribute or name, field.deserialize, field.load_default, field.required
+    )
+
+
+def load(prepared: list[PreparedField], data: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the loaded data; None if something is missing, unknown or invalid."""
+    loaded: dict[str, Any] = {}
+    sent = 0
+    for key, name, deserialize, default, required in prepared:
+        value = data.get(key, missing)
+        if value is missing:
+            if required:
+                return None
+            value = default() if callable(default) else default
+        else:
+            sent += 1
+            try:
+                value = deserialize(value, key, data)
+            except ValidationError:
+                return None
+        if value is not missing:
+            loaded[name] = value
+    return loaded if sent == len(data) else None
