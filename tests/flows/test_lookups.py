@@ -12,7 +12,7 @@ from itemsapi.db import Database, Lookup
 from itemsapi.items.listing import list_statement
 from itemsapi.items.models import SORT_FIELDS
 from itemsapi.problems import DatabaseUnavailable
-from tests.support.item_store import ItemStore
+from support.item_store import ItemStore
 
 USERS = User.core()
 FIND_USER = Lookup(select(USERS).where(USERS.c.id == bindparam("user_id")))

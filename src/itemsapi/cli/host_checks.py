@@ -15,6 +15,7 @@ from itemsapi.extension import gate_of
 from itemsapi.gate.wsgi_guard import mounted_applications
 from itemsapi.issuer.user_source import ApplicationUsers
 from itemsapi.observability.logging import summarize_error
+from itemsapi.rest.slow_schemas import slow_response_schemas
 from itemsapi.services import Services
 from itemsapi.settings import ENV_PREFIX, Settings
 
@@ -27,6 +28,7 @@ def check_application(app: Flask, services: Services) -> Iterator[Finding]:
     yield from _check_public_url(app, services.settings)
     yield from _check_rules(app)
     yield from _check_mounts(app)
+    yield from _check_schemas(app)
     yield from _check_users(app, services)
     yield from _check_same_file(app, services)
 
@@ -49,6 +51,14 @@ def _check_rules(app: Flask) -> Iterator[Finding]:
         yield Finding("ok", "rules", f"each of {count} routes and methods has one")
     for words in public_by_pattern(rulebook):
         yield Finding("warning", "rules", words)
+
+
+def _check_schemas(app: Flask) -> Iterator[Finding]:
+    """Report the responses that take longer than they need to, which is no fault."""
+    matrix = gate_of(app).seal(app).matrix()
+    views = [(f"{e.method} {e.path}", app.view_functions[e.endpoint], e.method) for e in matrix]
+    for words in slow_response_schemas(views):
+        yield Finding("ok", "responses", words)
 
 
 def _check_users(app: Flask, services: Services) -> Iterator[Finding]:

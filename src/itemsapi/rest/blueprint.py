@@ -60,6 +60,7 @@ from itemsapi.rest.page_numbers import Pages
 from itemsapi.rest.parser import OPTIONAL, StrictParser
 from itemsapi.rest.request import FORM, JSON, MAX_BODY, MULTIPART
 from itemsapi.rest.schema import Schema as StrictSchema
+from itemsapi.rest.slow_schemas import RESPONSE_SCHEMAS
 from itemsapi.rest.streaming import log_stream_failures
 from itemsapi.tokens.scopes import Scope
 from itemsapi.wrapping import wraps
@@ -268,7 +269,9 @@ class Blueprint(
                 set_status_and_headers_in_response(response, status, headers)
                 return response
 
+            schemas = [*view_metadata(view).get(RESPONSE_SCHEMAS, []), instance]
             setattr(respond, METADATA_ATTRIBUTE, view_metadata(document(respond)))
+            _add_metadata(respond, RESPONSE_SCHEMAS, schemas)
             return cast("View", respond)
 
         return _below_route("response", decorate)
@@ -354,7 +357,7 @@ class Blueprint(
 
     def _serialize(self, schema: Any, value: object) -> object:
         """Return the data of a response. Times in UTC stay, unless a subclass reads the data."""
-        is_read = type(self)._prepare_response_content is not _CONTENT_HOOK
+        is_read = type(self)._prepare_response_content is not _CONTENT_HOOK  # noqa: SLF001 - as above
         if isinstance(schema, StrictSchema) and not is_read:
             return schema.dump_for_json(value)
         return value if schema is None else schema.dump(value)

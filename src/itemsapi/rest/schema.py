@@ -186,6 +186,15 @@ def _dump_many(
     return schema._serialize_many(rows, keep_times=keep_times)
 
 
+def slow_reason(schema: marshmallow.Schema) -> str | None:
+    """Return why marshmallow serializes with a schema value by value; None if it does not."""
+    if not isinstance(schema, Schema):
+        return "is a schema of marshmallow; derive it from itemsapi.rest.Schema"
+    if schema._hooks[PRE_DUMP] or schema._hooks[POST_DUMP]:
+        return "has a hook, @pre_dump or @post_dump"
+    return None if _is_usual(type(schema)) else "overrides how marshmallow serializes"
+
+
 @functools.lru_cache(maxsize=1024)
 def _is_usual(kind: type[Schema]) -> bool:
     """Return whether no hook and no method of a subclass takes part in serializing."""
