@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event, update
 
 from itemsapi import Blueprint, current_caller, public, requires, signed_in
 from itemsapi.clock import new_id
-from itemsapi.gate import authenticate
+from itemsapi.gate import token_cache
 from itemsapi.issuer.sessions import end_all_sessions
 from itemsapi.tokens.claims import Claims
 from itemsapi.tokens.key_store import SigningKey
@@ -171,10 +171,10 @@ def test_a_token_is_not_cached_when_keys_change_meanwhile(
 
 @pytest.fixture
 def verified(forge: TokenForger, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The tokens whose signature was verified, in order; the cache has room for three."""
+    """The tokens whose signature was verified, in order; the cache has room for four."""
     token_codec, verified_tokens = forge.backend.services.token_codec, list[str]()
     read = token_codec.verify_access_token
-    monkeypatch.setattr(authenticate, "MAX_REMEMBERED_TOKENS", 3)
+    monkeypatch.setattr(token_cache, "MAX_TOKENS", 4)
 
     def noting(token: str) -> Claims:
         verified_tokens.append(token)
@@ -191,10 +191,8 @@ def test_the_cache_is_bounded(forge: TokenForger, verified: list[str]) -> None:
     assert verified == [*tokens, *tokens]
 
 
-def test_the_least_recently_used_token_is_evicted_first(
-    forge: TokenForger, verified: list[str]
-) -> None:
-    """Not the oldest one."""
+def test_a_token_in_use_is_not_evicted(forge: TokenForger, verified: list[str]) -> None:
+    """One that is older than others and was used after them stays."""
     first, second, third, fourth = (forge.with_claims(jti=new_id()) for at in range(4))
     for token in (first, second, third, first, fourth, first, second):
         forge.try_token(token)

@@ -79,6 +79,7 @@ OPTIONS = st.fixed_dictionaries(
         "load_only": st.booleans(),
         "load_default": st.sampled_from([None, "text", 7, list]),
         "allow_none": st.booleans(),
+        "required": st.booleans(),
     },
 )
 VALUES = st.one_of(
@@ -98,6 +99,9 @@ SAMPLES: list[Any] = [
 
 def create_field(number: int, kind: Callable[..., Field], options: dict[str, Any]) -> Field:
     """Create a field with numbered names."""
+    options = {
+        n: o for n, o in options.items() if n != "load_default" or not options.get("required")
+    }
     numbered = {"data_key", "attribute"} & options.keys()
     return kind(**options | {name: options[name].format(number) for name in numbered})
 
@@ -194,6 +198,34 @@ def test_data_is_loaded_as_marshmallow_does_for_random_schemas(
     data = dict(zip(chosen, values, strict=False))
     expected = outcome(lambda: marshmallow.Schema.load(schema, data))
     assert outcome(lambda: schema.load(data)) == expected
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        datetime(2026, 1, 31, 9, tzinfo=timezone(timedelta(hours=9))),
+        datetime(2026, 1, 31),  # noqa: DTZ001 - it counts as UTC
+        datetime(2026, 1, 31, tzinfo=UTC),
+    ],
+    ids=["Tokyo", "without a zone", "UTC"],
+)
+def test_a_time_of_any_zone_is_written_in_utc(time: datetime) -> None:
+    """The encoder would write its own offset."""
+    schema = Schema.from_dict({"at": fields.DateTime()})(many=True)
+    written = dumps(schema.dump_for_json([{"at": time}, {"at": time}]))
+    assert written == dumps([{"at": "2026-01-31T00:00:00Z"}] * 2)
+
+
+def test_a_property_is_read_where_it_replaces_a_field_of_a_named_tuple() -> None:
+    """A subclass may show another value than the tuple has."""
+
+    class Shown(namedtuple("Stored", "name")):  # noqa: PYI024, SLOT002 - only for this test
+        @property
+        def name(self) -> str:
+            """Show another name."""
+            return "shown"
+
+    assert Inner(many=True).dump([Shown("stored")] * 2) == [{"name": "shown"}] * 2
 
 
 def test_list_is_serialized_element_by_element() -> None:
