@@ -47,3 +47,9 @@ def items_of(user: int, count: int) -> Iterator[ItemRow]:
             tags=sorted(set(words[28:])),
             created_at=FIRST + timedelta(seconds=number * 977 + random.random()),
         )
+
+
+def rows_of(user: int, count: int, owner_id: object) -> list[dict[str, object]]:
+    """Return the items of a user as the rows of a table."""
+    items = (item._asdict() for item in items_of(user, count))
+    return [row | {"owner_id": owner_id, "updated_at": row["created_at"]} for row in items]
