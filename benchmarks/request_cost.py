@@ -27,7 +27,7 @@ from bench.results import figure, markdown_table, ratio, report, write
 REQUESTS = {  # in a round
     "list": 100,
     "one": 400,
-    "first-use": 16,
+    "first-use": 100,
     "after-refresh": 50,
     "login": 4,
     "refresh": 50,

@@ -2,15 +2,17 @@
 
 import json
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 import jwt
 
 from bench.dataset import PAGE, PASSWORD, ItemRow
+from bench.service_tokens import service_tokens
 from bench.wrk import Request
 
 SECRET = "benchmark-0123456789-abcdefghijklmnopqrstuvwxyz"
@@ -32,7 +34,8 @@ class Client:
     header from the number of a user. `session` reads the answer to a sign-in. `refresh` makes a
     request from a refresh token, and `rotated` is the JSON field of the next token, if each is used
     once. `page` makes the query of a page from its number and the item before it; None for a client
-    that follows cursors.
+    that follows cursors. `fresh` makes other headers `Authorization` for these sessions from the
+    folder of the data, so many that no request finds its token remembered.
     """
 
     login_path: str = "/login"
@@ -42,6 +45,7 @@ class Client:
     refresh: Callable[[str], Request] | None = None
     rotated: str = ""
     page: Callable[[int, ItemRow | None], str] | None
+    fresh: Callable[[Path, Sequence[str], int], Iterator[str]] | None = None
 
     def login_request(self, name: str) -> Request:
         """Return the request of a sign-in."""
@@ -141,6 +145,7 @@ SERVICE = Client(
     rotated="refresh_token",
     page=None,
 )
+FIRST_USE = replace(SERVICE, fresh=service_tokens)
 WITHOUT_GATE = Client(login_path="/auth/login", login=json_login, session=_subject, page=None)
 FLOOR = Client(authorization=_signed, session=TOKENS, page=after_item)
 PLAIN = Client(session=TOKENS, page=after_item)

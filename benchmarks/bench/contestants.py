@@ -1,6 +1,6 @@
 """The programs that are measured, and the server that the documentation of each recommends."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench import clients
 from bench.clients import Client
@@ -39,6 +39,7 @@ SERVICE = Contestant(
     server=("-m", "itemsapi", "serve", "--port", "PORT"),
     packages=("itemsapi", "flask", "granian"),
 )
+FIRST_USE = replace(SERVICE, title="each token used once", client=clients.FIRST_USE)
 WITHOUT_GATE = Contestant(
     title="without the gate",
     client=clients.WITHOUT_GATE,

@@ -31,7 +31,7 @@ def python_of(contestant: Contestant) -> str:
     if not (folder / "complete").exists():
         print(f"installing {contestant.title}", file=sys.stderr)
         venv.create(folder, with_pip=True, clear=True)
-        command = [str(python), "-m", "pip", "install", "--quiet", *contestant.requirements]
+        command = [str(python), "-m", "pip", "install", "-qq", *contestant.requirements]
         subprocess.run(command, check=True)  # noqa: S603 - ours
         (folder / "complete").touch()
     return str(python)

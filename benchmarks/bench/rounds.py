@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 
@@ -18,10 +19,12 @@ from bench.dataset import items_of, user_names
 from bench.environments import data_of, python_of, variables_of
 from bench.servers import serving
 from bench.wrk import Load, Request, RequestsRefused, Speed, require_tools, run
+from itemsapi.gate.authenticate import MAX_REMEMBERED_TOKENS
 
 CASES = ("list", "one", "login", "refresh")
 # Of a sign-in no more than this service lets wait: it hashes one password at a time.
 CONNECTIONS = {"list": 16, "one": 16, "login": 2, "refresh": 8}
+FRESH_TOKENS = 2 * MAX_REMEMBERED_TOKENS  # used in turn, so that each is forgotten before its turn
 Samples = dict[str, dict[str, list[Speed]]]  # of each case and contestant, one a round
 
 
@@ -46,10 +49,11 @@ def measure(contestants: Mapping[str, Contestant], cases: Sequence[str], plan: P
     with ExitStack() as stack:
         loads = {}
         for name, contestant in contestants.items():
-            url = stack.enter_context(_running(contestant, plan))
-            for case, load in _loads(contestant.client, url, cases, plan).items():
+            url, folder = stack.enter_context(_running(contestant, plan))
+            for case, load in _loads(contestant.client, url, folder, cases, plan).items():
                 loads[case, name] = (url, load)
-        turns = [(number, *key) for number in range(plan.rounds + 1) for key in sorted(loads)]
+        order = sorted(loads, key=lambda key: cases.index(key[0]))
+        turns = [(number, *key) for number in range(plan.rounds + 1) for key in order]
         samples: Samples = {case: {} for case in cases}
         for number, case, name in track(turns, "measuring", console=Console(stderr=True)):
             url, load = loads[case, name]
@@ -67,19 +71,19 @@ def _run(name: str, case: str, url: str, load: Load, plan: Plan) -> Speed:
 
 
 @contextmanager
-def _running(contestant: Contestant, plan: Plan) -> Iterator[str]:
-    """Run a server on a copy of its data; yield its address."""
+def _running(contestant: Contestant, plan: Plan) -> Iterator[tuple[str, Path]]:
+    """Run a server on a copy of its data; yield its address and the folder of the copy."""
     data = data_of(contestant, plan.users, plan.items_per_user)
     command = [python_of(contestant), *contestant.server]
     with tempfile.TemporaryDirectory(prefix="itemsapi-bench-") as name:
         folder = Path(name)
         shutil.copytree(data, folder, dirs_exist_ok=True)
         with serving(command, variables_of(contestant, folder), folder, plan.server_core) as url:
-            yield url
+            yield url, folder
 
 
 def _loads(
-    client: Client, url: str, cases: Sequence[str], plan: Plan
+    client: Client, url: str, folder: Path, cases: Sequence[str], plan: Plan
 ) -> dict[str, Callable[[], Load]]:
     """Return what makes the load of each of these cases that a contestant has.
 
@@ -93,6 +97,8 @@ def _loads(
             made[case] = partial(_refresh_load, client, url, names)
         elif requests := [*_requests(case, client, url, sessions, plan)]:
             Random().shuffle(requests)  # noqa: S311 - no secret
+            if client.fresh:
+                requests = _with_fresh_tokens(client.fresh, folder, requests)
             load = Load(tuple(requests), CONNECTIONS[case])
             made[case] = partial(replace, load)
     return made
@@ -118,3 +124,18 @@ def _refresh_load(client: Client, url: str, names: Sequence[str]) -> Load:
     count = CONNECTIONS["refresh"] + 1  # one more than are sent at a time: wrk makes one to look at
     tokens = [client.sign_in(url, n, name).refresh_token for n, name in enumerate(names[:count])]
     return Load(tuple(map(client.refresh, tokens)), CONNECTIONS["refresh"], client.rotated)
+
+
+def _with_fresh_tokens(
+    fresh: Callable[[Path, Sequence[str], int], Iterator[str]],
+    folder: Path,
+    requests: Sequence[Request],
+) -> list[Request]:
+    """Return the requests again and again, each with a token of its user that no other one has."""
+    repeated = [*islice(cycle(requests), FRESH_TOKENS)]
+    users = [request.authorization for request in repeated]
+    headers = fresh(folder, users, FRESH_TOKENS)
+    return [
+        request._replace(authorization=header)
+        for request, header in zip(repeated, headers, strict=True)
+    ]

@@ -17,6 +17,8 @@ from itemsapi import create_app
 from itemsapi.observability.logging import set_log_level
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
+from itemsapi.testing.tokens import access_token, decode_part
+from itemsapi.tokens.scopes import ITEMS_READ
 
 USERS, ITEMS = 20, 250
 NO_LIMIT = "100000000/minute"  # counted as always, and never reached
@@ -44,14 +46,18 @@ class Workload:
         """Return the processor time of a request in microseconds: the mean of `count` requests."""
         if case == "refresh":
             return sum(self._timed_refresh() for _ in range(count)) / count
-        return microseconds(self.app, [*islice(self._requests(case), count)])
+        return microseconds(self.app, self.requests(case, count))
+
+    def requests(self, case: str, count: int) -> list[Environ]:
+        """Return the next requests of a case; a refresh depends on the one before."""
+        return [*islice(self._requests(case), count)]
 
     def profile(self, case: str, count: int) -> cProfile.Profile:
         """Return the profile of some requests."""
         if case == "refresh":
             requests = [self._refresh_request(user) for user in range(USERS)]
         else:
-            requests = [*islice(self._requests(case), count)]
+            requests = self.requests(case, count)
         profile = cProfile.Profile()
         profile.runcall(microseconds, self.app, requests)
         return profile
@@ -92,20 +98,20 @@ class Workload:
                 yield environ("GET", f"/items/{item_id}", token=grant["access_token"])
 
     def _first_uses(self) -> Iterator[Environ]:
-        """Yield requests with the access token of a new sign-in."""
+        """Yield requests with an access token that no request had before."""
         for user in self._users:
-            self._grants[user] = self._sign_in(user_names(USERS)[user])
-            yield self._item_request(user)
+            token = access_token(self.app, [ITEMS_READ], user_id=self._user_id(user))
+            yield environ("GET", f"/items/{self._ids[user][0]}", token=token)
 
     def _uses_after_refresh(self) -> Iterator[Environ]:
         """Yield requests with the first access token after a refresh."""
         for user in self._users:
             self._timed_refresh(user)
-            yield self._item_request(user)
+            token = self._grants[user]["access_token"]
+            yield environ("GET", f"/items/{self._ids[user][0]}", token=token)
 
-    def _item_request(self, user: int) -> Environ:
-        path, token = f"/items/{self._ids[user][0]}", self._grants[user]["access_token"]
-        return environ("GET", path, token=token)
+    def _user_id(self, user: int) -> str:
+        return str(decode_part(self._grants[user]["access_token"], 1)["sub"])
 
     def _timed_refresh(self, user: int | None = None) -> float:
         """Refresh the session of a user; return the microseconds of the request."""
