@@ -8,7 +8,9 @@ plain Flask (sqlite3, jsonify) without authentication; both on granian, with as 
 
 from bench.command import compare, options
 from bench.contestants import FLOOR, PLAIN_FLASK, SERVICE
+from bench.results import write
 
 if __name__ == "__main__":
     contestants = {"itemsapi": SERVICE, "wsgi": FLOOR, "plain-flask": PLAIN_FLASK}
-    compare(contestants, ("list", "one"), options(__doc__).parse_args())
+    chosen = options(__doc__).parse_args()
+    write(chosen.json, compare(contestants, ("list", "one"), chosen))

@@ -13,16 +13,16 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from flask import Flask
-from rich.console import Console
-from rich.progress import track
-
 from apps.service_without_gate import create_open_app
 from bench.command import compare, options, ratio_table
 from bench.contestants import FIRST_USE, SERVICE, WITHOUT_GATE
 from bench.in_process import Environ, Wsgi, environ, microseconds
-from bench.results import Figure, figure, markdown_table, ratio
+from bench.results import Measured, figure, markdown_table, ratio, write
 from bench.workload import NO_LIMIT, Workload
+from flask import Flask
+from rich.console import Console
+from rich.progress import track
+
 from itemsapi import AuthLayer, db, public, requires
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
@@ -100,8 +100,8 @@ def measure(rounds: Iterator[list[Turn]], count: int) -> dict[str, list[float]]:
     return samples
 
 
-def in_process(count: int) -> dict[str, Figure]:
-    """Measure in process; print a table, and return ratios that are larger for a cheaper gate."""
+def in_process(count: int) -> Measured:
+    """Measure in process, and print a table; each ratio is larger for a cheaper gate."""
     samples: dict[str, list[float]] = {}
     for source in (service_turns, view_turns):
         with tempfile.TemporaryDirectory() as folder:
@@ -118,16 +118,20 @@ def in_process(count: int) -> dict[str, Figure]:
     )
     ratios = {f"us: {one} / {two}": ratio(samples[one], samples[two]) for one, two in cheaper}
     print(ratio_table(ratios))
-    return ratios
+    return Measured(ratios, {"microseconds": samples})
 
 
-def run(chosen: argparse.Namespace) -> dict[str, Figure]:
-    """Measure, and return the ratios."""
-    ratios = {} if chosen.in_process else compare(SERVERS, ("list", "one"), chosen, PAIRS)
-    return ratios | in_process(chosen.rounds or (10 if chosen.quick else 30))
+def run(chosen: argparse.Namespace) -> Measured:
+    """Measure in process, and in the server unless the options exclude it."""
+    inside = in_process(chosen.rounds or (10 if chosen.quick else 30))
+    if chosen.in_process:
+        return inside
+    print()
+    return compare(SERVERS, ("list", "one"), chosen, PAIRS) | inside
 
 
 if __name__ == "__main__":
     parser = options(__doc__)
     parser.add_argument("--in-process", action="store_true", help="no servers")
-    run(parser.parse_args())
+    chosen = parser.parse_args()
+    write(chosen.json, run(chosen))

@@ -13,6 +13,7 @@ import sys
 from bench.command import compare, options
 from bench.contestants import PEERS, SERVICE
 from bench.environments import is_installed
+from bench.results import write
 from bench.rounds import CASES
 
 
@@ -30,7 +31,7 @@ def main() -> None:
         peers = {name: peer for name, peer in peers.items() if is_installed(peer)}
     if not peers:
         sys.exit("none is installed; run benchmarks/peers.py without --installed")
-    compare({"itemsapi": SERVICE} | peers, chosen.case or CASES, chosen)
+    write(chosen.json, compare({"itemsapi": SERVICE} | peers, chosen.case or CASES, chosen))
 
 
 if __name__ == "__main__":

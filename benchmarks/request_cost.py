@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.layers import layer_shares, slowest
-from bench.results import figure, markdown_table, ratio, report, write
+from bench.results import Figure, Measured, figure, markdown_table, ratio, write
 
 REQUESTS = {  # in a round
     "list": 100,
@@ -147,7 +147,8 @@ def main() -> None:
     with ExitStack() as stack:
         versions = [stack.enter_context(running(source)) for source in sources]
         samples = measure(versions, cases, chosen.rounds)
-        rows, ratios = [], {}
+        rows: list[list[str]] = []
+        ratios: dict[str, Figure] = {}
         for case in cases:
             figures = [figure(series) for series in samples[case]]
             row = [case, *(f"{one:.1f}" for one in figures)]
@@ -157,7 +158,7 @@ def main() -> None:
             rows.append(row)
         head = ["request", "processor us", *(["against, us", "ratio"] if chosen.against else [])]
         print(markdown_table(head, rows))
-        write(chosen.json, report(ratios, {"microseconds": samples}))
+        write(chosen.json, Measured(ratios, {"microseconds": samples}))
         for case in cases if chosen.profile else ():
             profile = versions[0].ask("profile", case, REQUESTS[case] * PROFILED)
             print_profile(case, figure(samples[case][0]).median, profile)

@@ -1,8 +1,6 @@
 """FastAPI tuned by hand: no query for the user, raw rows of SQLite, and orjson."""
 
 import os
-import sqlite3
-import threading
 import time
 from pathlib import Path
 from typing import Annotated
@@ -11,18 +9,15 @@ import jwt
 import orjson
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
-from bench.dataset import PAGE, PASSWORD, user_names
-from bench.plain_database import COLUMNS, fill
+from bench.dataset import PASSWORD, user_names
+from bench.plain_database import FIRST_PAGE, Reader, fill
 from fastapi import Depends, FastAPI, HTTPException, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
 SECRET, FILE = os.environ["BENCH_SECRET"], os.environ["BENCH_DATABASE"].removeprefix("sqlite:///")
-SELECT = f"SELECT {', '.join(COLUMNS)} FROM item WHERE owner_id = ?"
-ONE = f"{SELECT} AND id = ?"
-PAGES = f"{SELECT} AND created_at < ? ORDER BY created_at DESC LIMIT {PAGE}"
 hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
-threads = threading.local()
+items = Reader(FILE)
 app = FastAPI()
 
 
@@ -33,12 +28,6 @@ class Login(BaseModel):
 
 class Refresh(BaseModel):
     refresh_token: str
-
-
-def connection():
-    if not hasattr(threads, "connection"):
-        threads.connection = sqlite3.connect(FILE)
-    return threads.connection
 
 
 def token(user, kind, seconds):
@@ -67,15 +56,13 @@ def answer(value):
     return Response(orjson.dumps(value), media_type="application/json")
 
 
-def item(row):
-    fields = dict(zip(COLUMNS, row, strict=True))
-    fields["tags"] = orjson.Fragment(fields["tags"])
-    return fields
+def written(item):
+    return item | {"tags": orjson.Fragment(item["tags"])}
 
 
 @app.post("/login")
 def login(body: Login):
-    found = connection().execute(
+    found = items.connection.execute(
         "SELECT id, password_hash FROM users WHERE name = ?", [body.username]
     )
     user, password_hash = found.fetchone() or (0, hasher.hash(""))
@@ -96,16 +83,16 @@ async def refresh(body: Refresh):
 
 
 @app.get("/items")
-async def list_items(user: User, before: str = "9"):
-    return answer({"items": [item(row) for row in connection().execute(PAGES, [user, before])]})
+async def list_items(user: User, before: str = FIRST_PAGE):
+    return answer({"items": [written(item) for item in items.page(user, before)]})
 
 
 @app.get("/items/{item_id}")
 async def show_item(item_id: str, user: User):
-    row = connection().execute(ONE, [user, item_id]).fetchone()
-    if row is None:
+    item = items.one(user, item_id)
+    if item is None:
         raise HTTPException(404)
-    return answer(item(row))
+    return answer(written(item))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from bench.service_data import fill
+
 from itemsapi import create_app
 from itemsapi.observability.logging import set_log_level
 from itemsapi.services import EXTENSION

@@ -1,30 +1,18 @@
 """The floor: WSGI without a framework; sqlite3, orjson, and tokens of PyJWT that are remembered."""
 
 import os
-import sqlite3
-import threading
 from pathlib import Path
 from urllib.parse import parse_qs
 
 import jwt
 import orjson
-
-from bench.dataset import PAGE, user_names
-from bench.plain_database import COLUMNS, fill
+from bench.dataset import user_names
+from bench.plain_database import FIRST_PAGE, Reader, fill
 
 SECRET, FILE = os.environ["BENCH_SECRET"], os.environ["BENCH_DATABASE"].removeprefix("sqlite:///")
-SELECT = f"SELECT {', '.join(COLUMNS)} FROM item WHERE owner_id = ?"
-ONE = f"{SELECT} AND id = ?"
-PAGES = f"{SELECT} AND created_at < ? ORDER BY created_at DESC LIMIT {PAGE}"
 MAX_REMEMBERED = 8192
-threads = threading.local()
+items = Reader(FILE)
 remembered = {}
-
-
-def connection():
-    if not hasattr(threads, "connection"):
-        threads.connection = sqlite3.connect(FILE)
-    return threads.connection
 
 
 def user_of(authorization):
@@ -37,19 +25,17 @@ def user_of(authorization):
     return int(claims["sub"])
 
 
-def item(row):
-    fields = dict(zip(COLUMNS, row, strict=True))
-    fields["tags"] = orjson.Fragment(fields["tags"])
-    return fields
+def written(item):
+    return item | {"tags": orjson.Fragment(item["tags"])}
 
 
 def find(environ, user):
-    path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
+    path = environ["PATH_INFO"]
     if path == "/items":
-        before = parse_qs(query).get("before", ["9"])[0]
-        return {"items": [item(row) for row in connection().execute(PAGES, [user, before])]}
-    row = connection().execute(ONE, [user, path.removeprefix("/items/")]).fetchone()
-    return row and item(row)
+        before = parse_qs(environ["QUERY_STRING"]).get("before", [FIRST_PAGE])[0]
+        return {"items": [written(item) for item in items.page(user, before)]}
+    item = items.one(user, path.removeprefix("/items/"))
+    return item and written(item)
 
 
 def application(environ, start_response):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.contestants import Contestant
 from bench.environments import versions_of
-from bench.results import Figure, figure, markdown_table, ratio, report, write
+from bench.results import Figure, Measured, figure, markdown_table, ratio
 from bench.rounds import Plan, Samples, measure
 from bench.wrk import Speed
 
@@ -40,8 +40,8 @@ def compare(
     cases: Sequence[str],
     chosen: argparse.Namespace,
     pairs: Sequence[Pair] = (),
-) -> dict[str, Figure]:
-    """Measure contestants; print their speeds and ratios, write the JSON file, return the ratios.
+) -> Measured:
+    """Measure contestants, and print their speeds and ratios.
 
     `pairs` are the compared ones, by default the first with each of the others.
     """
@@ -52,8 +52,7 @@ def compare(
     versions = {name: versions_of(contestant) for name, contestant in contestants.items()}
     for name, found in versions.items():
         print(f"\n{name}: {', '.join(f'{package} {one}' for package, one in found.items())}")
-    write(chosen.json, report(ratios, {"samples": samples, "contestants": versions}))
-    return ratios
+    return Measured(ratios, {"samples": samples, "contestants": versions})
 
 
 def ratios_of(samples: Samples, pairs: Sequence[Pair]) -> dict[str, Figure]:

@@ -8,7 +8,10 @@ from uuid import UUID
 
 PASSWORD = "plain horse battery staple"
 PAGE = 50
-WORDS = "lamp brass oak desk chair glass linen copper small large round old blue green".split()
+WORDS = (
+    "lamp", "brass", "oak", "desk", "chair", "glass", "linen", "copper", "small", "large", "round",
+    "old", "blue", "green",
+)  # fmt: skip
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 
 

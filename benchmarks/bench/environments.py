@@ -60,6 +60,7 @@ def variables_of(contestant: Contestant, folder: Path) -> dict[str, str]:
         "BENCH_DATABASE": f"sqlite:///{folder / 'bench.db'}",
         "BENCH_SECRET": SECRET,
         "ITEMSAPI_DATA_DIR": str(folder),
+        "ITEMSAPI_PUBLIC_URL": "http://localhost:8000",  # whatever the port: of every token
         "ITEMSAPI_RATE_LIMIT": "100000000/minute",  # counted as always, and never reached
         "ITEMSAPI_ACCESS_TTL": "1h",
         "ITEMSAPI_SESSION_LIMIT": "1000000",

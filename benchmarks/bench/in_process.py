@@ -40,7 +40,7 @@ def send(app: Wsgi, request: Environ) -> bytes:
     return body
 
 
-def send_json(app: Wsgi, method: str, path: str, **options: Any) -> dict[str, Any]:  # noqa: ANN401 - those of `environ`
+def send_json(app: Wsgi, method: str, path: str, **options: Any) -> dict[str, Any]:
     """Send a request; return the JSON object of the answer."""
     answer: dict[str, Any] = json.loads(send(app, environ(method, path, **options)))
     return answer

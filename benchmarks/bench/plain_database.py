@@ -2,9 +2,10 @@
 
 import json
 import sqlite3
+import threading
 from pathlib import Path
 
-from bench.dataset import items_of
+from bench.dataset import PAGE, items_of
 
 SCHEMA = """
 CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT UNIQUE, password_hash TEXT);
@@ -18,7 +19,37 @@ COLUMNS = (
     "id", "owner_id", "name", "description", "sku", "price", "currency", "quantity", "tags",
     "created_at", "updated_at",
 )  # fmt: skip
+SELECT = f"SELECT {', '.join(COLUMNS)} FROM item WHERE owner_id = ?"  # noqa: S608 - constant
+SELECT_ONE = f"{SELECT} AND id = ?"
+SELECT_PAGE = f"{SELECT} AND created_at < ? ORDER BY created_at DESC LIMIT {PAGE}"
+FIRST_PAGE = "9"  # later than any time
 INSERT = f"INSERT INTO item VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - constant
+
+
+class Reader:
+    """Reads items by one connection a thread."""
+
+    def __init__(self, file: str) -> None:
+        """Open nothing yet."""
+        self._file, self._threads = file, threading.local()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection of this thread."""
+        if not hasattr(self._threads, "connection"):
+            self._threads.connection = sqlite3.connect(self._file)
+        found: sqlite3.Connection = self._threads.connection
+        return found
+
+    def one(self, user: int, item_id: str) -> dict[str, object] | None:
+        """Return an item of a user. Its tags are JSON text."""
+        row = self.connection.execute(SELECT_ONE, [user, item_id]).fetchone()
+        return row and dict(zip(COLUMNS, row, strict=True))
+
+    def page(self, user: int, before: str = FIRST_PAGE) -> list[dict[str, object]]:
+        """Return the newest items of a user that are older than a time."""
+        rows = self.connection.execute(SELECT_PAGE, [user, before])
+        return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
 
 def fill(file: Path, password_hashes: dict[str, str], items_per_user: int) -> None:

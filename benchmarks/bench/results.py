@@ -6,12 +6,12 @@ import platform
 import shlex
 import statistics
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 MEASURED_WITH = ("flask", "granian", "itemsapi", "marshmallow", "orjson", "pyjwt", "sqlalchemy")
 
@@ -45,23 +45,34 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def report(ratios: Mapping[str, Figure], details: Mapping[str, Any]) -> dict[str, Any]:
+class Measured(NamedTuple):
+    """What a program measured: ratios by name, and what they were made from, for the JSON file."""
+
+    ratios: dict[str, Figure]
+    details: dict[str, Any]
+
+    def __or__(self, other: "Measured") -> "Measured":  # type: ignore[override]
+        """Return both together."""
+        return Measured(self.ratios | other.ratios, self.details | other.details)
+
+
+def write(path: Path | None, measured: Measured) -> None:
+    """Write a report as JSON, if there is a path."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(report(measured), indent=1) + "\n")
+
+
+def report(measured: Measured) -> dict[str, Any]:
     """Return what a JSON file has: the ratios, the details, and how they were measured."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join([Path(sys.executable).name, *sys.argv]),
         "machine": machine(),
         "versions": versions(MEASURED_WITH),
-        "ratios": {name: asdict(one) for name, one in ratios.items()},
-        "details": dict(details),
+        "ratios": {name: asdict(one) for name, one in measured.ratios.items()},
+        "details": measured.details,
     }
-
-
-def write(path: Path | None, content: Mapping[str, Any]) -> None:
-    """Write a report, if there is a path."""
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def machine() -> dict[str, str | int]:

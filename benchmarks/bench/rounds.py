@@ -24,7 +24,9 @@ from itemsapi.gate.authenticate import MAX_REMEMBERED_TOKENS
 CASES = ("list", "one", "login", "refresh")
 # Of a sign-in no more than this service lets wait: it hashes one password at a time.
 CONNECTIONS = {"list": 16, "one": 16, "login": 2, "refresh": 8}
-FRESH_TOKENS = 2 * MAX_REMEMBERED_TOKENS  # used in turn, so that each is forgotten before its turn
+FRESH_TOKENS = (
+    MAX_REMEMBERED_TOKENS * 5 // 4
+)  # used in turn, so that each is forgotten before its turn
 Samples = dict[str, dict[str, list[Speed]]]  # of each case and contestant, one a round
 
 

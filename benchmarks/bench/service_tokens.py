@@ -4,6 +4,9 @@ from collections.abc import Iterator, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 
+from rich.console import Console
+from rich.progress import track
+
 from itemsapi import create_app
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
@@ -18,6 +21,6 @@ def service_tokens(folder: Path, authorizations: Sequence[str], count: int) -> I
     """
     app = create_app(Settings(data_dir=folder))
     users = [decode_part(header.removeprefix("Bearer "), 1)["sub"] for header in authorizations]
-    for user in islice(cycle(users), count):
+    for user in track([*islice(cycle(users), count)], "signing", console=Console(stderr=True)):
         yield f"Bearer {access_token(app, [ITEMS_READ], user_id=user)}"
     app.extensions[EXTENSION].database.dispose()
