@@ -12,7 +12,7 @@ WORDS = (
     "lamp", "brass", "oak", "desk", "chair", "glass", "linen", "copper", "small", "large", "round",
     "old", "blue", "green",
 )  # fmt: skip
-FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+FIRST = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 class ItemRow(NamedTuple):
@@ -48,7 +48,7 @@ def items_of(user: int, count: int) -> Iterator[ItemRow]:
             currency=random.choice(("EUR", "USD", "GBP")),
             quantity=random.randrange(1000),
             tags=sorted(set(words[28:])),
-            created_at=FIRST + timedelta(seconds=number * 977 + random.random()),
+            created_at=FIRST + timedelta(seconds=number * 29 + random.random()),
         )
 
 

@@ -51,8 +51,8 @@ def measure(contestants: Mapping[str, Contestant], cases: Sequence[str], plan: P
     with ExitStack() as stack:
         loads = {}
         for name, contestant in contestants.items():
-            url, folder = stack.enter_context(_running(contestant, plan))
-            for case, load in _loads(contestant.client, url, folder, cases, plan).items():
+            url, folder = stack.enter_context(running(contestant, plan))
+            for case, load in loads_of(contestant.client, url, folder, cases, plan).items():
                 loads[case, name] = (url, load)
         order = sorted(loads, key=lambda key: cases.index(key[0]))
         turns = [(number, *key) for number in range(plan.rounds + 1) for key in order]
@@ -73,7 +73,7 @@ def _run(name: str, case: str, url: str, load: Load, plan: Plan) -> Speed:
 
 
 @contextmanager
-def _running(contestant: Contestant, plan: Plan) -> Iterator[tuple[str, Path]]:
+def running(contestant: Contestant, plan: Plan) -> Iterator[tuple[str, Path]]:
     """Run a server on a copy of its data; yield its address and the folder of the copy."""
     data = data_of(contestant, plan.users, plan.items_per_user)
     command = [python_of(contestant), *contestant.server]
@@ -84,7 +84,7 @@ def _running(contestant: Contestant, plan: Plan) -> Iterator[tuple[str, Path]]:
             yield url, folder
 
 
-def _loads(
+def loads_of(
     client: Client, url: str, folder: Path, cases: Sequence[str], plan: Plan
 ) -> dict[str, Callable[[], Load]]:
     """Return what makes the load of each of these cases that a contestant has.

@@ -27,6 +27,8 @@ def serving(
 ) -> Iterator[str]:
     """Run a server; yield its address when it listens. `PORT` in the command is its port.
 
+    Its log and its process id are in `server.log` and `server.pid` of the folder.
+
     Raise `RuntimeError` with the end of its log if it does not start.
     """
     port = free_port()
@@ -41,6 +43,7 @@ def serving(
             stderr=log,
             start_new_session=True,
         )
+        (folder / "server.pid").write_text(str(process.pid))
         try:
             _wait(process, port, log_file)
             yield f"http://127.0.0.1:{port}"

@@ -39,32 +39,40 @@ class Load:
 
 
 class Speed(NamedTuple):
-    """What wrk measured: requests per second, and two percentiles in milliseconds."""
+    """What wrk measured: good answers per second, and two percentiles in milliseconds.
+
+    `refused` is the share of answers that were errors.
+    """
 
     per_second: float
     p50: float
     p99: float
+    refused: float = 0.0
 
 
 class RequestsRefused(RuntimeError):
     """Some requests failed, so that their speed says nothing."""
 
 
-def parse(output: str) -> Speed:
-    """Return what wrk printed. Raise `RequestsRefused` if a request failed, or none was sent."""
+def parse(output: str, *, refusals: bool = False) -> Speed:
+    """Return what wrk printed. Raise `RequestsRefused` if a request failed, or none was sent.
+
+    With `refusals`, answers that are errors are counted and not raised.
+    """
     found = RESULT.search(output)
     if found is None:
         raise RequestsRefused(f"wrk printed no result:\n{output[-2000:]}")
     result = json.loads(found[1])
-    failed = result["status"] + result["socket"]
-    if failed or not result["requests"]:
-        raise RequestsRefused(f"{failed} of {result['requests']} requests failed")
-    seconds = result["microseconds"] / 1e6
-    return Speed(result["requests"] / seconds, result["p50"] / 1000, result["p99"] / 1000)
+    sent, refused = result["requests"], result["status"]
+    failed = result["socket"] + (0 if refusals else refused)
+    if failed or not sent:
+        raise RequestsRefused(f"{failed} of {sent} requests failed")
+    good = (sent - refused) / (result["microseconds"] / 1e6)
+    return Speed(good, result["p50"] / 1000, result["p99"] / 1000, refused / sent)
 
 
-def run(url: str, load: Load, seconds: float, core: int | None) -> Speed:
-    """Send the requests for some seconds."""
+def run(url: str, load: Load, seconds: float, core: int | None, *, refusals: bool = False) -> Speed:
+    """Send the requests for some seconds. Raise `RequestsRefused` as `parse`."""
     with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
         file.writelines(lines(load.requests))
         file.flush()
@@ -85,7 +93,7 @@ def run(url: str, load: Load, seconds: float, core: int | None) -> Speed:
             text=True,
             check=True,
         ).stdout
-    return parse(output)
+    return parse(output, refusals=refusals)
 
 
 def lines(requests: Iterable[Request]) -> Iterable[str]:

@@ -29,7 +29,7 @@ def figure(results: ModuleType, median: float) -> object:
 def test_the_speed_is_read_from_what_wrk_prints(bench: SimpleNamespace) -> None:
     """Requests per second, and milliseconds."""
     output = f"Running 2s test\n{RESULT % (3000, 0)}\n"
-    assert bench.wrk.parse(output) == (1500.0, 0.9, 2.5)
+    assert bench.wrk.parse(output) == (1500.0, 0.9, 2.5, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,12 @@ def test_a_speed_is_refused_when_a_request_failed(bench: SimpleNamespace, output
     """An error is often faster than the answer, and says nothing."""
     with pytest.raises(bench.wrk.RequestsRefused):
         bench.wrk.parse(output)
+
+
+def test_refused_requests_are_no_speed_when_they_are_allowed(bench: SimpleNamespace) -> None:
+    """In a storm of sign-ins most of them are refused."""
+    speed = bench.wrk.parse(RESULT % (3000, 2400), refusals=True)
+    assert (speed.per_second, speed.refused) == (300.0, 0.8)
 
 
 def test_a_request_is_one_line_of_the_file(bench: SimpleNamespace) -> None:
