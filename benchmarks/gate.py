@@ -16,7 +16,7 @@ from pathlib import Path
 from apps.service_without_gate import create_open_app
 from bench.command import compare, options, ratio_table
 from bench.contestants import FIRST_USE, SERVICE, WITHOUT_GATE
-from bench.in_process import Environ, Wsgi, environ, microseconds
+from bench.in_process import Environ, environ, microseconds
 from bench.results import Measured, figure, markdown_table, ratio, write
 from bench.workload import NO_LIMIT, Workload
 from flask import Flask
@@ -33,7 +33,7 @@ SERVERS = {"itemsapi": SERVICE, "first-use": FIRST_USE, "without-gate": WITHOUT_
 PAIRS = (("itemsapi", "without-gate"), ("first-use", "itemsapi"))
 IN_PROCESS = {"list": 40, "one": 200, "first-use": 100}  # requests in a round
 VIEW_REQUESTS = 500
-Turn = tuple[str, Wsgi, list[Environ]]  # what is measured
+Turn = tuple[str, Flask, list[Environ]]  # what is measured
 
 
 def service_turns(folder: Path) -> Iterator[list[Turn]]:

@@ -24,7 +24,7 @@ def caller_of(user_id: str) -> Caller:
 
 def set_any_caller(_app: Flask, **_: object) -> None:
     """Let the request pass."""
-    set_caller(request, caller_of(request.headers.get("Authorization", "")))  # type: ignore[arg-type]
+    set_caller(request, caller_of(request.headers.get("Authorization", "")))
 
 
 def create_open_app(settings: Settings | None = None) -> Flask:
@@ -33,8 +33,7 @@ def create_open_app(settings: Settings | None = None) -> Flask:
     gate = made.extensions[GATE]
     request_started.disconnect(gate.check_request, sender=made)
     made.view_functions = {  # in place of those that only the gate opens
-        endpoint: view.__wrapped__  # type: ignore[attr-defined]
-        for endpoint, view in made.view_functions.items()
+        endpoint: vars(view)["__wrapped__"] for endpoint, view in made.view_functions.items()
     }
     request_started.connect(set_any_caller, sender=made)
     return made

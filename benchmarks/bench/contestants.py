@@ -7,8 +7,10 @@ from bench.clients import Client
 from itemsapi.cli.serve import DEFAULT_THREADS
 
 # As many threads as ours has by default; one worker process each.
-GUNICORN = ("-m", "gunicorn", "--workers", "1", "--threads", str(DEFAULT_THREADS))
-GUNICORN += ("--worker-class", "gthread", "--bind", "127.0.0.1:PORT", "--log-level", "warning")
+GUNICORN = (
+    *("-m", "gunicorn", "--workers", "1", "--threads", str(DEFAULT_THREADS)),
+    *("--worker-class", "gthread", "--bind", "127.0.0.1:PORT", "--log-level", "warning"),
+)
 UVICORN = ("-m", "uvicorn", "--port", "PORT", "--log-level", "warning", "--no-access-log")
 GRANIAN = ("-m", "granian", "--workers", "1", "--port", "PORT", "--log-level", "warning")
 WSGI = (*GRANIAN, "--interface", "wsgi", "--blocking-threads", str(DEFAULT_THREADS))

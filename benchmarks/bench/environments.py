@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import venv
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,29 +73,26 @@ def data_of(contestant: Contestant, users: int, items_per_user: int) -> Path:
     """Return the folder with the data of a contestant; make them if they are not there yet."""
     name = f"{contestant.fill}-{users}x{items_per_user}-{_digest(*_sources(contestant))}"
     folder = CACHE / "data" / name
-    if not (folder / "complete").exists():
+    if not folder.exists():
         print(f"filling {contestant.title}", file=sys.stderr)
-        _clear(folder)
-        variables = variables_of(contestant, folder) | {
-            "BENCH_USERS": str(users),
-            "BENCH_ITEMS": str(items_per_user),
-        }
-        program = str(BENCHMARKS / "apps" / f"{contestant.fill}.py")
-        subprocess.run(  # noqa: S603 - ours
-            [python_of(contestant), program],
-            env=os.environ | variables,
-            cwd=folder,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        (folder / "complete").touch()
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+            made = Path(temporary) / "data"
+            made.mkdir()
+            _fill(contestant, made, users, items_per_user)
+            made.rename(folder)  # whole, or not at all
     return folder
 
 
-def _clear(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in folder.iterdir():
-        file.unlink()
+def _fill(contestant: Contestant, folder: Path, users: int, items_per_user: int) -> None:
+    counts = {"BENCH_USERS": str(users), "BENCH_ITEMS": str(items_per_user)}
+    subprocess.run(  # noqa: S603 - ours
+        [python_of(contestant), str(BENCHMARKS / "apps" / f"{contestant.fill}.py")],
+        env=os.environ | variables_of(contestant, folder) | counts,
+        cwd=folder,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
 
 
 def _sources(contestant: Contestant) -> Iterator[str]:

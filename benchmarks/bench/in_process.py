@@ -4,12 +4,14 @@ import io
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from werkzeug.test import create_environ
 
-Wsgi = Callable[[dict[str, Any], Callable[..., object]], Iterable[bytes]]
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
 Environ = dict[str, Any]
 
 
@@ -25,13 +27,18 @@ def environ(
     return made
 
 
-def send(app: Wsgi, request: Environ) -> bytes:
+def send(app: "WSGIApplication", request: Environ) -> bytes:
     """Send a request; return the body. Raise `RuntimeError` unless it succeeds."""
-    statuses = []
+    statuses: list[str] = []
+
+    def start(status: str, _headers: object, _exc_info: object = None) -> Callable[[bytes], object]:
+        statuses.append(status)
+        return bytes  # nobody writes
+
     sent = dict(request)
     if "bench.body" in sent:
         sent["wsgi.input"] = io.BytesIO(sent.pop("bench.body"))
-    chunks = app(sent, lambda status, *_: statuses.append(status))
+    chunks = app(sent, start)
     body = b"".join(chunks)
     if hasattr(chunks, "close"):
         chunks.close()
@@ -40,13 +47,13 @@ def send(app: Wsgi, request: Environ) -> bytes:
     return body
 
 
-def send_json(app: Wsgi, method: str, path: str, **options: Any) -> dict[str, Any]:
+def send_json(app: "WSGIApplication", method: str, path: str, **options: Any) -> dict[str, Any]:
     """Send a request; return the JSON object of the answer."""
     answer: dict[str, Any] = json.loads(send(app, environ(method, path, **options)))
     return answer
 
 
-def microseconds(app: Wsgi, requests: Sequence[Environ]) -> float:
+def microseconds(app: "WSGIApplication", requests: Sequence[Environ]) -> float:
     """Return the processor time of one of the requests, on the average."""
     start = time.process_time()
     for request in requests:

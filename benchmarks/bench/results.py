@@ -51,7 +51,7 @@ class Measured(NamedTuple):
     ratios: dict[str, Figure]
     details: dict[str, Any]
 
-    def __or__(self, other: "Measured") -> "Measured":  # type: ignore[override]
+    def __or__(self, other: "Measured") -> "Measured":
         """Return both together."""
         return Measured(self.ratios | other.ratios, self.details | other.details)
 
