@@ -11,7 +11,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 from bench.dataset import PASSWORD, user_names
 from bench.plain_database import FIRST_PAGE, Reader, fill
-from fastapi import Depends, FastAPI, HTTPException, Response
+from fastapi import Depends, FastAPI, HTTPException, Query, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
@@ -50,6 +50,7 @@ async def signed_in(bearer: Annotated[HTTPAuthorizationCredentials, Depends(HTTP
 
 
 User = Annotated[int, Depends(signed_in)]
+Limit = Annotated[int, Query(ge=1, le=200)]
 
 
 def answer(value):
@@ -83,8 +84,8 @@ async def refresh(body: Refresh):
 
 
 @app.get("/items")
-async def list_items(user: User, before: str = FIRST_PAGE):
-    return answer({"items": [written(item) for item in items.page(user, before)]})
+async def list_items(user: User, before: str = FIRST_PAGE, limit: Limit = 50):
+    return answer({"items": [written(item) for item in items.page(user, before, limit)]})
 
 
 @app.get("/items/{item_id}")

@@ -15,7 +15,8 @@ def user():
 
 @app.get("/items")
 def list_items():
-    return jsonify(items=items.page(user(), request.args.get("before", FIRST_PAGE)))
+    before, limit = request.args.get("before", FIRST_PAGE), request.args.get("limit", 50, int)
+    return jsonify(items=items.page(user(), before, limit))
 
 
 @app.get("/items/<item_id>")

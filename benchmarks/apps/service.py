@@ -1,19 +1,16 @@
 """This service: its data; `itemsapi serve` runs it."""
 
-import logging
 import os
 from pathlib import Path
 
 from bench.service_data import fill
 
 from itemsapi import create_app
-from itemsapi.observability.logging import set_log_level
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 
 if __name__ == "__main__":
     app = create_app(Settings(data_dir=Path.cwd()))
-    set_log_level(level=logging.CRITICAL)
     services = app.extensions[EXTENSION]
     fill(services, int(os.environ["BENCH_USERS"]), int(os.environ["BENCH_ITEMS"]))
     services.database.dispose()

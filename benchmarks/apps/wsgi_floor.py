@@ -1,6 +1,8 @@
 """The floor: WSGI without a framework; sqlite3, orjson, and tokens of PyJWT that are remembered."""
 
 import os
+import re
+import time
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -10,7 +12,8 @@ from bench.dataset import user_names
 from bench.plain_database import FIRST_PAGE, Reader, fill
 
 SECRET, FILE = os.environ["BENCH_SECRET"], os.environ["BENCH_DATABASE"].removeprefix("sqlite:///")
-MAX_REMEMBERED = 8192
+MAX_REMEMBERED, MAX_LIMIT = 8192, 200
+ITEM = re.compile(r"/items/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 items = Reader(FILE)
 remembered = {}
 
@@ -22,6 +25,8 @@ def user_of(authorization):
         if len(remembered) >= MAX_REMEMBERED:
             remembered.clear()
         remembered[authorization] = claims
+    if claims["exp"] < time.time() or "items:read" not in claims["scope"].split():
+        raise jwt.InvalidTokenError
     return int(claims["sub"])
 
 
@@ -32,9 +37,13 @@ def written(item):
 def find(environ, user):
     path = environ["PATH_INFO"]
     if path == "/items":
-        before = parse_qs(environ["QUERY_STRING"]).get("before", [FIRST_PAGE])[0]
-        return {"items": [written(item) for item in items.page(user, before)]}
-    item = items.one(user, path.removeprefix("/items/"))
+        query = parse_qs(environ["QUERY_STRING"])
+        limit, before = int(query.get("limit", ["50"])[0]), query.get("before", [FIRST_PAGE])[0]
+        if not 1 <= limit <= MAX_LIMIT:
+            return None
+        return {"items": [written(item) for item in items.page(user, before, limit)]}
+    found = ITEM.fullmatch(path)
+    item = found and items.one(user, found[1])
     return item and written(item)
 
 

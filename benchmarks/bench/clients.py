@@ -122,7 +122,8 @@ def numbered(number: int, _before: ItemRow | None) -> str:
 
 def after_item(_number: int, before: ItemRow | None) -> str:
     """Return the query of a page by the time of the item before it."""
-    return f"?before={quote(before.created_at.isoformat())}" if before else ""
+    later = f"&before={quote(before.created_at.isoformat())}" if before else ""
+    return f"?limit={PAGE}{later}"
 
 
 def _subject(answer: dict[str, Any]) -> Session:
@@ -132,7 +133,7 @@ def _subject(answer: dict[str, Any]) -> Session:
 
 
 def _signed(number: int) -> str:
-    claims = {"sub": str(number), "exp": 4_102_444_800}  # in 2100
+    claims = {"sub": str(number), "exp": 4_102_444_800, "scope": "items:read items:write"}  # 2100
     return f"Bearer {jwt.encode(claims, SECRET, 'HS256')}"
 
 

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 from pathlib import Path
 
-from bench.dataset import PAGE, items_of
+from bench.dataset import items_of
 
 SCHEMA = """
 CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT UNIQUE, password_hash TEXT);
@@ -21,7 +21,7 @@ COLUMNS = (
 )  # fmt: skip
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM item WHERE owner_id = ?"  # noqa: S608 - constant
 SELECT_ONE = f"{SELECT} AND id = ?"
-SELECT_PAGE = f"{SELECT} AND created_at < ? ORDER BY created_at DESC LIMIT {PAGE}"
+SELECT_PAGE = f"{SELECT} AND created_at < ? ORDER BY created_at DESC LIMIT ?"
 FIRST_PAGE = "9"  # later than any time
 INSERT = f"INSERT INTO item VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 - constant
 
@@ -46,9 +46,9 @@ class Reader:
         row = self.connection.execute(SELECT_ONE, [user, item_id]).fetchone()
         return row and dict(zip(COLUMNS, row, strict=True))
 
-    def page(self, user: int, before: str = FIRST_PAGE) -> list[dict[str, object]]:
+    def page(self, user: int, before: str, limit: int) -> list[dict[str, object]]:
         """Return the newest items of a user that are older than a time."""
-        rows = self.connection.execute(SELECT_PAGE, [user, before])
+        rows = self.connection.execute(SELECT_PAGE, [user, before, limit])
         return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
 

@@ -1,5 +1,7 @@
 """Users and items in a database of this service."""
 
+import logging
+
 from rich.progress import track
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -9,6 +11,7 @@ from itemsapi import db
 from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.items import search_index
 from itemsapi.items.models import Item, ItemDraft, column_values
+from itemsapi.observability.logging import set_log_level
 from itemsapi.services import Services
 
 _TABLE = Item.core()
@@ -17,6 +20,7 @@ DRAFT_FIELDS = ("name", "description", "sku", "price", "currency", "quantity")
 
 def fill(services: Services, users: int, items_per_user: int) -> None:
     """Create the tables, the users and their items; all users have the same password."""
+    set_log_level(level=logging.CRITICAL)  # each user would be a line
     db.upgrade(services.database)
     names = user_names(users)
     for user, name in enumerate(track(names, description=f"{users * items_per_user:,} items")):

@@ -2,7 +2,6 @@
 
 import cProfile
 import json
-import logging
 import time
 from collections.abc import Iterator
 from itertools import cycle, islice
@@ -14,7 +13,6 @@ from bench.dataset import PAGE, PASSWORD, items_of, user_names
 from bench.in_process import Environ, addresses, environ, microseconds, send, send_json
 from bench.service_data import fill
 from itemsapi import create_app
-from itemsapi.observability.logging import set_log_level
 from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 from itemsapi.testing.tokens import access_token, decode_part
@@ -30,7 +28,6 @@ class Workload:
     def __init__(self, folder: Path) -> None:
         """Fill a database in a folder; sign in as each user, and walk their pages."""
         self.app = create_app(Settings(data_dir=folder, rate_limit=NO_LIMIT))
-        set_log_level(level=logging.CRITICAL)
         fill(self.app.extensions[EXTENSION], USERS, ITEMS)
         self._addresses = addresses()
         self._grants = [self._sign_in(name) for name in user_names(USERS)]
