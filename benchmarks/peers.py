@@ -3,8 +3,9 @@
     python benchmarks/peers.py                     all; the first run installs them (needs wrk)
     python benchmarks/peers.py recipe django       some
 
-A list of 50 items, one item, a sign-in, and a refresh; 100,000 items of 100 users in SQLite; one
-worker process on one core, and wrk on another. Every page, item and user is random. All hash
+A list of 50 items, one item, a sign-in, and a refresh; 100,000 items of 100 users in SQLite, or
+with --postgres in new databases of a server (without the peers that have SQLite only); one worker
+process on one core, and wrk on another. Every page, item and user is random. All hash
 passwords with Argon2id, m=19456, t=2, p=1. The versions are the newest of the package index.
 """
 
@@ -22,6 +23,7 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(PEERS)}")
     parser.add_argument("--case", action="append", choices=CASES, help="some of the cases")
+    parser.add_argument("--postgres", default="", metavar="URL", help="a server, not SQLite")
     parser.add_argument("--installed", action="store_true", help="only those that are installed")
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - PEERS.keys():
@@ -29,8 +31,10 @@ def main() -> None:
     peers = {name: PEERS[name] for name in chosen.names or PEERS}
     if chosen.installed:
         peers = {name: peer for name, peer in peers.items() if is_installed(peer)}
+    if chosen.postgres:
+        peers = {name: peer for name, peer in peers.items() if not peer.only_sqlite}
     if not peers:
-        sys.exit("none is installed; run benchmarks/peers.py without --installed")
+        sys.exit("no peer is left; name others, or run benchmarks/peers.py without --installed")
     write(chosen.json, compare({"itemsapi": SERVICE} | peers, chosen.case or CASES, chosen))
 
 

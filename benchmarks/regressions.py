@@ -11,7 +11,7 @@ import sys
 
 from bench import expected
 from bench.command import compare, options
-from bench.contestants import FLOOR, PEERS, PLAIN_FLASK, SERVICE
+from bench.contestants import FLOORS, PEERS, SERVICE
 from bench.environments import is_installed
 from bench.results import Measured, write
 from gate import run as run_gate
@@ -26,8 +26,7 @@ def main() -> None:
     parser.set_defaults(quick=True, in_process=False)
     chosen = parser.parse_args()
     peers = {name: peer for name, peer in PEERS.items() if is_installed(peer)}
-    floors = {"wsgi": FLOOR, "plain-flask": PLAIN_FLASK}
-    measured = compare({"itemsapi": SERVICE} | floors | peers, CASES, chosen) | run_gate(chosen)
+    measured = compare({"itemsapi": SERVICE} | FLOORS | peers, CASES, chosen) | run_gate(chosen)
     write(chosen.json, measured)
     if chosen.write:
         write(expected.FILE, Measured(measured.ratios, {}))

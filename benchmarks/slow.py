@@ -44,7 +44,7 @@ def service(url: str, folder: Path, plan: Plan) -> Iterator[str]:
     services = create_app(Settings(data_dir=folder, database_url=url)).extensions[EXTENSION]
     fill(services, USERS, ITEMS)
     services.database.dispose()
-    variables = variables_of(SERVICE, folder) | {"ITEMSAPI_DATABASE_URL": url}
+    variables = variables_of(SERVICE, folder, url)
     command = [python_of(SERVICE), *SERVICE.server]
     with serving(command, variables, folder, plan.server_core) as address:
         yield address

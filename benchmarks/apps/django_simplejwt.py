@@ -3,6 +3,7 @@
 import os
 import sys
 from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
 
 import django
 from bench.dataset import PAGE, PASSWORD, rows_of, user_names
@@ -18,6 +19,21 @@ class Argon2(Argon2PasswordHasher):
     time_cost, memory_cost, parallelism = 2, 19456, 1
 
 
+def database(address):
+    if address.startswith("sqlite"):
+        name = address.removeprefix("sqlite:///")
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": name}
+    url = urlsplit(address)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": url.path[1:],
+        "USER": url.username or "",
+        "PASSWORD": url.password or "",
+        "HOST": url.hostname or parse_qs(url.query).get("host", [""])[0],
+        "PORT": url.port or "",
+    }
+
+
 settings.configure(
     SECRET_KEY=os.environ["BENCH_SECRET"],
     ALLOWED_HOSTS=["*"],
@@ -30,13 +46,7 @@ settings.configure(
         "rest_framework",
         "rest_framework_simplejwt.token_blacklist",
     ],
-    DATABASES={
-        "default": {
-            "ENGINE": "django.db.backends.sqlite3",
-            "NAME": os.environ["BENCH_DATABASE"].removeprefix("sqlite:///"),
-            "CONN_MAX_AGE": None,
-        }
-    },
+    DATABASES={"default": database(os.environ["BENCH_DATABASE"]) | {"CONN_MAX_AGE": None}},
     PASSWORD_HASHERS=["django_simplejwt.Argon2"],
     REST_FRAMEWORK={
         "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -110,8 +120,9 @@ application = get_wsgi_application()
 
 def fill():
     call_command("migrate", verbosity=0)
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA journal_mode = WAL")
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA journal_mode = WAL")
     with connection.schema_editor() as editor:
         editor.create_model(Item)
     password = make_password(PASSWORD)

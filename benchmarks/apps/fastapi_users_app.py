@@ -20,7 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 SECRET = os.environ["BENCH_SECRET"]
-engine = create_async_engine(os.environ["BENCH_DATABASE"].replace("sqlite:", "sqlite+aiosqlite:"))
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+dialect, _, place = os.environ["BENCH_DATABASE"].partition(":")
+engine = create_async_engine(f"{DRIVERS[dialect]}:{place}")
 new_session = async_sessionmaker(engine, class_=AsyncSession, expire_on_commit=False)
 argon2 = Argon2Hasher(time_cost=2, memory_cost=19456, parallelism=1)
 passwords = PasswordHelper(PasswordHash((argon2,)))

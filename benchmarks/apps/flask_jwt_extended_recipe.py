@@ -26,7 +26,9 @@ app.config |= {
     "OPENAPI_VERSION": "3.0.3",
     "JWT_SECRET_KEY": os.environ["BENCH_SECRET"],
     "JWT_ACCESS_TOKEN_EXPIRES": 3600,
-    "SQLALCHEMY_DATABASE_URI": os.environ["BENCH_DATABASE"],
+    "SQLALCHEMY_DATABASE_URI": os.environ["BENCH_DATABASE"].replace(
+        "postgresql:", "postgresql+psycopg:"
+    ),
 }
 db = SQLAlchemy(app)
 api = Api(app)

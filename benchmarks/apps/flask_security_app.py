@@ -26,7 +26,9 @@ app.config |= {
     },
     "SECURITY_TOKEN_AUTHENTICATION_HEADER": "Authorization",
     "SECURITY_EMAIL_VALIDATOR_ARGS": {"check_deliverability": False},
-    "SQLALCHEMY_DATABASE_URI": os.environ["BENCH_DATABASE"],
+    "SQLALCHEMY_DATABASE_URI": os.environ["BENCH_DATABASE"].replace(
+        "postgresql:", "postgresql+psycopg:"
+    ),
     "WTF_CSRF_ENABLED": False,
 }
 db = SQLAlchemy(app)

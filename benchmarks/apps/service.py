@@ -10,7 +10,8 @@ from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 
 if __name__ == "__main__":
-    app = create_app(Settings(data_dir=Path.cwd()))
+    url = os.environ["ITEMSAPI_DATABASE_URL"]
+    app = create_app(Settings(data_dir=Path.cwd(), database_url=url))
     services = app.extensions[EXTENSION]
     fill(services, int(os.environ["BENCH_USERS"]), int(os.environ["BENCH_ITEMS"]))
     services.database.dispose()

@@ -1,4 +1,7 @@
-"""The floor: WSGI without a framework; sqlite3, orjson, and tokens of PyJWT that are remembered."""
+"""The floor: WSGI without a framework; sqlite3, orjson, and PyJWT.
+
+`application` remembers tokens, `decoding_application` decodes the token of each request.
+"""
 
 import os
 import re
@@ -18,13 +21,21 @@ items = Reader(FILE)
 remembered = {}
 
 
-def user_of(authorization):
+def decode(authorization):
+    return jwt.decode(authorization.removeprefix("Bearer "), SECRET, ["HS256"])
+
+
+def recall(authorization):
     claims = remembered.get(authorization)
     if claims is None:
-        claims = jwt.decode(authorization.removeprefix("Bearer "), SECRET, ["HS256"])
+        claims = decode(authorization)
         if len(remembered) >= MAX_REMEMBERED:
             remembered.clear()
         remembered[authorization] = claims
+    return claims
+
+
+def user_of(claims):
     if claims["exp"] < time.time() or "items:read" not in claims["scope"].split():
         raise jwt.InvalidTokenError
     return int(claims["sub"])
@@ -48,9 +59,17 @@ def find(environ, user):
 
 
 def application(environ, start_response):
+    return respond(environ, start_response, recall)
+
+
+def decoding_application(environ, start_response):
+    return respond(environ, start_response, decode)
+
+
+def respond(environ, start_response, verify):
     headers = [("Content-Type", "application/json")]
     try:
-        found = find(environ, user_of(environ.get("HTTP_AUTHORIZATION", "")))
+        found = find(environ, user_of(verify(environ.get("HTTP_AUTHORIZATION", ""))))
     except jwt.InvalidTokenError:
         start_response("401 Unauthorized", headers)
         return [b"{}"]

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bench.contestants import Contestant
@@ -25,6 +26,7 @@ def options(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of each measurement")
     parser.add_argument("--json", type=Path, help="a file for the results")
+    parser.set_defaults(postgres="")
     return parser
 
 
@@ -32,7 +34,7 @@ def plan_of(chosen: argparse.Namespace) -> Plan:
     """Return the plan that the options ask for."""
     plan = QUICK if chosen.quick else FULL
     rounds, seconds = chosen.rounds or plan.rounds, chosen.seconds or plan.seconds
-    return Plan(rounds, seconds, plan.users, plan.items_per_user)
+    return replace(plan, rounds=rounds, seconds=seconds, postgres=chosen.postgres)
 
 
 def compare(

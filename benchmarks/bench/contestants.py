@@ -22,7 +22,7 @@ class Contestant:
 
     `fill` is the program that makes its data. `server` are the words after `python`. With
     `requirements` it has an environment of its own, else that of the benchmark. `loads_user` tells
-    whether each request reads the user from the database.
+    whether each request reads the user from the database, `only_sqlite` that it has no other one.
     """
 
     title: str
@@ -32,6 +32,7 @@ class Contestant:
     requirements: tuple[str, ...] = ()
     packages: tuple[str, ...]
     loads_user: bool = False
+    only_sqlite: bool = False
 
 
 SERVICE = Contestant(
@@ -59,6 +60,11 @@ FLOOR = Contestant(
     server=(*WSGI, "wsgi_floor:application"),
     packages=("granian", "orjson", "pyjwt"),
 )
+FLOOR_DECODING = replace(
+    FLOOR,
+    title="WSGI without a framework, each token decoded",
+    server=(*WSGI, "wsgi_floor:decoding_application"),
+)
 PLAIN_FLASK = Contestant(
     title="plain Flask, no auth",
     client=clients.PLAIN,
@@ -66,6 +72,7 @@ PLAIN_FLASK = Contestant(
     server=(*WSGI, "plain_flask:app"),
     packages=("granian", "flask"),
 )
+FLOORS = {"wsgi": FLOOR, "wsgi-decoding": FLOOR_DECODING, "plain-flask": PLAIN_FLASK}
 PEERS = {
     "recipe": Contestant(
         title="Flask-Smorest + Flask-JWT-Extended",
@@ -74,6 +81,7 @@ PEERS = {
         server=(*GUNICORN, "flask_jwt_extended_recipe:app"),
         requirements=(
             "flask-smorest", "flask-jwt-extended", "flask-sqlalchemy", "argon2-cffi", "gunicorn",
+            "psycopg[binary]",
         ),
         packages=("flask-smorest", "flask-jwt-extended", "sqlalchemy", "gunicorn"),
     ),
@@ -84,6 +92,7 @@ PEERS = {
         server=(*GUNICORN, "flask_security_app:app"),
         requirements=(
             "flask-security[common]", "flask-sqlalchemy", "argon2-cffi", "libpass", "gunicorn",
+            "psycopg[binary]",
         ),
         packages=("flask-security", "sqlalchemy", "gunicorn"),
         loads_user=True,
@@ -93,7 +102,7 @@ PEERS = {
         client=clients.FASTAPI_USERS,
         fill="fastapi_users_app",
         server=(*UVICORN, "fastapi_users_app:app"),
-        requirements=("fastapi-users[sqlalchemy]", "aiosqlite", "uvicorn[standard]"),
+        requirements=("fastapi-users[sqlalchemy]", "aiosqlite", "asyncpg", "uvicorn[standard]"),
         packages=("fastapi", "fastapi-users", "sqlalchemy", "uvicorn"),
         loads_user=True,
     ),
@@ -104,6 +113,7 @@ PEERS = {
         server=(*GRANIAN, "--interface", "asgi", "--no-ws", "fastapi_by_hand:app"),
         requirements=("fastapi", "granian[uvloop]", "orjson", "pyjwt", "argon2-cffi"),
         packages=("fastapi", "granian"),
+        only_sqlite=True,
     ),
     "django": Contestant(
         title="Django REST framework + simplejwt",
@@ -112,6 +122,7 @@ PEERS = {
         server=(*GUNICORN, "django_simplejwt:application"),
         requirements=(
             "djangorestframework", "djangorestframework-simplejwt", "argon2-cffi", "gunicorn",
+            "psycopg[binary]",
         ),
         packages=("django", "djangorestframework", "djangorestframework-simplejwt", "gunicorn"),
         loads_user=True,

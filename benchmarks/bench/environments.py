@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench.clients import SECRET
@@ -52,15 +52,19 @@ def versions_of(contestant: Contestant) -> dict[str, str]:
     return found
 
 
-def variables_of(contestant: Contestant, folder: Path) -> dict[str, str]:
-    """Return the environment variables of a contestant whose data are in a folder."""
+def variables_of(contestant: Contestant, folder: Path, database: str = "") -> dict[str, str]:
+    """Return the environment variables of a contestant whose data are in a folder.
+
+    `database` is the address of a PostgreSQL database, in place of a file in the folder.
+    """
     own = [os.environ["PYTHONPATH"]] if "PYTHONPATH" in os.environ else []
     paths = PATHS if contestant.requirements else (*own, *PATHS)
     return {
         "PYTHONPATH": os.pathsep.join(paths),
-        "BENCH_DATABASE": f"sqlite:///{folder / 'bench.db'}",
+        "BENCH_DATABASE": database or f"sqlite:///{folder / 'bench.db'}",
         "BENCH_SECRET": SECRET,
         "ITEMSAPI_DATA_DIR": str(folder),
+        "ITEMSAPI_DATABASE_URL": database or f"sqlite:///{folder / 'itemsapi.db'}",
         "ITEMSAPI_PUBLIC_URL": "http://localhost:8000",  # whatever the port: of every token
         "ITEMSAPI_RATE_LIMIT": "100000000/minute",  # counted as always, and never reached
         "ITEMSAPI_ACCESS_TTL": "1h",
@@ -79,16 +83,23 @@ def data_of(contestant: Contestant, users: int, items_per_user: int) -> Path:
         with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
             made = Path(temporary) / "data"
             made.mkdir()
-            _fill(contestant, made, users, items_per_user)
+            fill(contestant, variables_of(contestant, made), made, users, items_per_user)
             made.rename(folder)  # whole, or not at all
     return folder
 
 
-def _fill(contestant: Contestant, folder: Path, users: int, items_per_user: int) -> None:
+def fill(
+    contestant: Contestant,
+    variables: Mapping[str, str],
+    folder: Path,
+    users: int,
+    items_per_user: int,
+) -> None:
+    """Make the data of a contestant, in the database that the variables name."""
     counts = {"BENCH_USERS": str(users), "BENCH_ITEMS": str(items_per_user)}
     subprocess.run(  # noqa: S603 - ours
         [python_of(contestant), str(BENCHMARKS / "apps" / f"{contestant.fill}.py")],
-        env=os.environ | variables_of(contestant, folder) | counts,
+        env=os.environ | variables | counts,
         cwd=folder,
         check=True,
         stdout=subprocess.DEVNULL,

@@ -16,7 +16,8 @@ from rich.progress import track
 from bench.clients import Client, Session
 from bench.contestants import Contestant
 from bench.dataset import items_of, user_names
-from bench.environments import data_of, python_of, variables_of
+from bench.environments import data_of, fill, python_of, variables_of
+from bench.postgres import new_database
 from bench.servers import serving
 from bench.wrk import Load, Request, RequestsRefused, Speed, require_tools, run
 from itemsapi.gate.authenticate import MAX_REMEMBERED_TOKENS
@@ -40,6 +41,7 @@ class Plan:
     items_per_user: int = 1000
     server_core: int | None = 0
     load_core: int | None = 1
+    postgres: str = ""  # the address of a server, in place of SQLite
 
 
 def measure(contestants: Mapping[str, Contestant], cases: Sequence[str], plan: Plan) -> Samples:
@@ -75,13 +77,19 @@ def _run(name: str, case: str, url: str, load: Load, plan: Plan) -> Speed:
 @contextmanager
 def running(contestant: Contestant, plan: Plan) -> Iterator[tuple[str, Path]]:
     """Run a server on a copy of its data; yield its address and the folder of the copy."""
-    data = data_of(contestant, plan.users, plan.items_per_user)
     command = [python_of(contestant), *contestant.server]
-    with tempfile.TemporaryDirectory(prefix="itemsapi-bench-") as name:
-        folder = Path(name)
-        shutil.copytree(data, folder, dirs_exist_ok=True)
-        with serving(command, variables_of(contestant, folder), folder, plan.server_core) as url:
-            yield url, folder
+    with ExitStack() as stack:
+        prefix = "itemsapi-bench-"
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix)))
+        database = stack.enter_context(new_database(plan.postgres)) if plan.postgres else ""
+        variables = variables_of(contestant, folder, database)
+        if database:
+            fill(contestant, variables, folder, plan.users, plan.items_per_user)
+        else:
+            data = data_of(contestant, plan.users, plan.items_per_user)
+            shutil.copytree(data, folder, dirs_exist_ok=True)
+        url = stack.enter_context(serving(command, variables, folder, plan.server_core))
+        yield url, folder
 
 
 def loads_of(
