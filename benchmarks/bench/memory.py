@@ -27,6 +27,7 @@ def proportional_mib(process: int) -> float:
 
 
 def descendants(parent: int) -> list[int]:
-    """Return the processes that a process started, and those that they started."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [one for child in map(int, children) for one in (child, *descendants(child))]
+    """Return the processes that the threads of a process started, and those that they started."""
+    threads = Path(f"/proc/{parent}/task").glob("*/children")
+    children = [int(child) for thread in threads for child in thread.read_text().split()]
+    return [one for child in children for one in (child, *descendants(child))]

@@ -2,6 +2,9 @@
 
 import importlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -16,7 +19,7 @@ RESULT = (
 def bench(root: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The modules of benchmarks/bench, which are imported from their folder."""
     monkeypatch.syspath_prepend(root / "benchmarks")
-    names = ("dataset", "expected", "layers", "results", "wrk")
+    names = ("dataset", "expected", "layers", "memory", "results", "wrk")
     modules = {name: importlib.import_module(f"bench.{name}") for name in names}
     return SimpleNamespace(**modules)
 
@@ -88,6 +91,17 @@ def test_results_tell_how_they_were_measured(bench: SimpleNamespace, tmp_path: P
     written = json.loads(file.read_text())
     assert {"date", "command", "machine", "versions", "details"} < written.keys()
     assert written["ratios"] == {"gate": {"median": 0.9, "low": 0.9, "high": 0.9}}
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="it is of Linux")
+def test_the_memory_of_a_service_includes_its_workers(bench: SimpleNamespace) -> None:
+    """The workers of a service are processes that its parent started."""
+    with subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
+    ) as worker:
+        memory = bench.memory.memory_of(os.getpid())
+        assert worker.pid in bench.memory.descendants(os.getpid())
+        assert min(memory) > 0
 
 
 def test_every_program_gets_the_same_items(bench: SimpleNamespace) -> None:
