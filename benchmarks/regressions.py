@@ -32,7 +32,8 @@ def main() -> None:
         write(expected.FILE, Measured(measured.ratios, {}))
         return
     worse = [*expected.regressions(measured.ratios, expected.read())]
-    print(*(f"worse: {line}" for line in worse), sep="\n", file=sys.stderr)
+    for line in worse:
+        print(f"worse: {line}", file=sys.stderr)
     sys.exit(1 if worse else 0)
 
 
