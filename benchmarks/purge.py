@@ -24,6 +24,7 @@ from itemsapi import clock, db
 from itemsapi.accounts.models import User
 from itemsapi.clock import new_id
 from itemsapi.db import Database
+from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.retention import count_rows, purge, purge_targets
 from itemsapi.services import build_services
 from itemsapi.settings import Settings
@@ -94,19 +95,19 @@ def _row(user_id: str, number: int) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _purge(issuer: object, batches: Seconds) -> None:
+def _purge(issuer: Issuer, batches: Seconds) -> None:
     def record_and_sleep(seconds: float) -> None:
         batches.append(seconds)
         time.sleep(seconds)
 
-    target = next(iter(purge_targets(issuer)))  # type: ignore[arg-type]
+    target = next(iter(purge_targets(issuer)))
     began = time.perf_counter()
     print(
         f"{count_rows(issuer, target)} expired rows",
         f"{time.perf_counter() - began:.2f} s",
         file=sys.stderr,
-    )  # type: ignore[arg-type]
-    print(f"{purge(issuer, target, pause=record_and_sleep)} deleted", file=sys.stderr)  # type: ignore[arg-type]
+    )
+    print(f"{purge(issuer, target, pause=record_and_sleep)} deleted", file=sys.stderr)
 
 
 def _measure_writer(url: str, user_id: str, work: object) -> Seconds:

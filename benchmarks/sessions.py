@@ -98,7 +98,8 @@ def sample(services: Services, count: int) -> Iterator[Grant]:
     open_sessions_query = select(table.c.id).where(table.c.ended_at.is_(None)).order_by(table.c.id)
     with services.database.reading() as connection:
         ids = list(connection.execute(open_sessions_query).scalars())
-    details = GrantDetails(frozenset({"items:read"}), unix_seconds(now()), NO_EPOCH, fresh=False)
+    scopes, issued_at = frozenset({"items:read"}), unix_seconds(now())
+    details = GrantDetails("ada", scopes, issued_at, NO_EPOCH, fresh=False)
     for sid in ids[:: max(1, len(ids) // count)][:count]:
         with services.database.transaction() as tx:
             session = find_session(tx, sid)

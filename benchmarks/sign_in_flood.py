@@ -78,7 +78,7 @@ def print_share(client_name: str, statuses: Counter[int]) -> None:
 
 def main() -> None:
     """Run one measurement."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--callers", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=20)
     options = parser.parse_args()
