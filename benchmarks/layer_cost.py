@@ -16,7 +16,8 @@ from werkzeug.test import create_environ
 
 from itemsapi import AuthLayer, db, public, requires
 from itemsapi.accounts.models import COMMAND_LINE
-from itemsapi.services import EXTENSION, Services
+from itemsapi.composition import Services
+from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 from itemsapi.tokens.scopes import ITEMS_READ
 

@@ -16,13 +16,14 @@ from itemsapi.cli.context import app_factory, host_application, open_services, r
 from itemsapi.cli.first_start import first_admin, prepare
 from itemsapi.cli.terminal import print_lines
 from itemsapi.cli.users import temporary_note
+from itemsapi.composition import Services
 from itemsapi.extension import AuthLayer
 from itemsapi.extras import extra
 from itemsapi.observability.logging import log, set_log_level
 from itemsapi.rest.openapi.document import document_of
 from itemsapi.server.listening import listen
 from itemsapi.server.metrics_folder import shared_folder
-from itemsapi.services import EXTENSION, Services
+from itemsapi.services import EXTENSION
 from itemsapi.settings import ENV_PREFIX, find_unknown_settings, not_a_setting
 
 DEFAULT_PORT = 8000
