@@ -7,6 +7,7 @@ import signal
 import threading
 
 from itemsapi.observability.logging import LOGGER, write_log_lines
+from itemsapi.server.allocator import return_large_blocks
 from itemsapi.server.bridge import Bridge
 from itemsapi.server.host_application import AppFactory, behind_server
 from itemsapi.services import EXTENSION
@@ -14,6 +15,7 @@ from itemsapi.services import EXTENSION
 
 def load_application(create: AppFactory, threads: int, workers: int) -> Bridge:
     """Return the bridge to the application that `create` returns in this process."""
+    return_large_blocks()
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     app = create()
     settings = app.extensions[EXTENSION].settings
