@@ -16,7 +16,7 @@ from itemsapi.app import rulebook
 from itemsapi.cli import check, host_clock, main
 from itemsapi.cli.commands import Commands
 from itemsapi.cli.errors import error_line
-from itemsapi.cli.serve import warn_of_unknown_settings
+from itemsapi.cli.set_up import warn_of_unknown_settings
 from itemsapi.cli.settings_report import settings_rows
 from itemsapi.clock import now
 from itemsapi.db.revision_files import find_environment

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from itemsapi.accounts.models import Operator
     from itemsapi.composition import Services
     from itemsapi.db import Database
-    from itemsapi.server.host_application import AppFactory
+    from itemsapi.server.worker import AppFactory
 
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs: its help needs nothing, and
 # most commands need the services but no application
