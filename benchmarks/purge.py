@@ -23,10 +23,10 @@ from sqlalchemy import insert, update
 from itemsapi import clock, db
 from itemsapi.accounts.models import User
 from itemsapi.clock import new_id
+from itemsapi.composition import build_services
 from itemsapi.db import Database
 from itemsapi.issuer.issuer import Issuer
 from itemsapi.issuer.retention import count_rows, purge, purge_targets
-from itemsapi.services import build_services
 from itemsapi.settings import Settings
 from itemsapi.tokens.sessions import AuthSession
 

@@ -30,12 +30,13 @@ from sqlalchemy import func, insert, select, text
 from itemsapi import create_app, db
 from itemsapi.accounts.models import User, UserRole
 from itemsapi.clock import new_id, now, unix_seconds
+from itemsapi.composition import Services
 from itemsapi.gate.authenticate import TokenVerifier
 from itemsapi.issuer.issuer import Grant, GrantDetails, grant_tokens
 from itemsapi.issuer.refresh import RefreshRequest, refresh
 from itemsapi.issuer.sessions import list_open_sessions, logout
 from itemsapi.observability.logging import set_log_level
-from itemsapi.services import EXTENSION, Services
+from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 from itemsapi.tokens.revocation import NO_EPOCH
 from itemsapi.tokens.sessions import AuthSession, find_session

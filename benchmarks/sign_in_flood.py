@@ -21,8 +21,9 @@ from flask import Flask
 
 from itemsapi import create_app, db
 from itemsapi.accounts.models import COMMAND_LINE
+from itemsapi.composition import Services
 from itemsapi.issuer import login_throttling
-from itemsapi.services import EXTENSION, Services
+from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 
 SECRET = "benchmark-0123456789-abcdefghijklmnopqrstuvwxyz"

@@ -24,8 +24,9 @@ from flask.testing import FlaskClient
 import itemsapi
 from itemsapi import create_app, db
 from itemsapi.accounts.models import COMMAND_LINE
+from itemsapi.composition import Services
 from itemsapi.observability.logging import set_log_level
-from itemsapi.services import EXTENSION, Services
+from itemsapi.services import EXTENSION
 from itemsapi.settings import Settings
 
 PACKAGE = Path(itemsapi.__file__).parent

@@ -15,9 +15,9 @@ from itemsapi.gate.rulebook import Rulebook
 from itemsapi.layer_options import Part
 from itemsapi.observability.logging import log, write_log_lines
 from itemsapi.rest.async_views import Application
-from itemsapi.rest.middleware import require_unambiguous_path, uncounted_proxies_warning
+from itemsapi.rest.middleware import require_unambiguous_path
 from itemsapi.secret_key import exposure_warning
-from itemsapi.settings import Settings
+from itemsapi.settings import Settings, uncounted_proxies_warning
 
 PARTS: tuple[Part, ...] = ("api_keys", "items", "operators", "health", "metrics", "docs", "console")
 

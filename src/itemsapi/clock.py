@@ -24,6 +24,13 @@ def unix_seconds(value: datetime) -> int:
     return int(value.timestamp())
 
 
+def rfc3339(time: datetime) -> str:
+    """Format a time in UTC with the letter Z; a time without an offset counts as UTC."""
+    if time.tzinfo is not UTC:
+        time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    return time.isoformat()[: -len("+00:00")] + "Z"
+
+
 def new_id() -> str:
     """Return a new UUIDv7 (RFC 9562 section 5.7): 48 bits of milliseconds, 74 random bits.
 

@@ -31,6 +31,7 @@ from itemsapi.accounts.users import Users
 from itemsapi.audit import ApplicationEvent
 from itemsapi.callbacks import require_one_argument
 from itemsapi.clock import Clock, Timer
+from itemsapi.composition import Services, build_services
 from itemsapi.db import HostConnection
 from itemsapi.gate.credentials import Credential, machine_names
 from itemsapi.gate.gate import Gate
@@ -45,7 +46,7 @@ from itemsapi.observability import context
 from itemsapi.rest.access_log import connect_access_log
 from itemsapi.rest.program import program_of_request
 from itemsapi.rest.request_context import context_of_request
-from itemsapi.services import EXTENSION, Services, build_services, services, services_of
+from itemsapi.services import EXTENSION, services, services_of
 from itemsapi.settings import Settings
 from itemsapi.tokens.scopes import Scope
 

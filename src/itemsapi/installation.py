@@ -5,6 +5,7 @@ from functools import partial
 from flask import Flask, Response, request
 
 from itemsapi import endpoints, rest
+from itemsapi.composition import Services
 from itemsapi.gate.api_keys import ApiKeyCredential
 from itemsapi.gate.authenticate import SeenGenerations, TokenVerifier
 from itemsapi.gate.credentials import Credential, Credentials, FollowsClock
@@ -24,7 +25,6 @@ from itemsapi.rest.default_headers import (
 )
 from itemsapi.rest.error_handlers import problem_response, set_problems_url
 from itemsapi.rest.middleware import Middleware
-from itemsapi.services import Services
 from itemsapi.tokens.rotation import mark_generation_seen
 
 

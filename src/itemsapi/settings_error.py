@@ -1,9 +1,11 @@
 """The error of a setting, which names the setting as an operator writes it."""
 
+from itemsapi.operator_error import OperatorError
+
 ENV_PREFIX = "ITEMSAPI_"
 
 
-class SettingsError(ValueError):
+class SettingsError(OperatorError, ValueError):
     """A setting is missing, wrong or unsafe; the message is the one line the operator sees."""
 
 

@@ -13,13 +13,14 @@ from sqlalchemy import make_url, text
 
 from itemsapi import db
 from itemsapi.app import rulebook
-from itemsapi.cli import check, main
+from itemsapi.cli import check, host_clock, main
 from itemsapi.cli.commands import Commands
 from itemsapi.cli.errors import error_line
-from itemsapi.cli.serve import warn_of_unknown_settings
+from itemsapi.cli.set_up import warn_of_unknown_settings
 from itemsapi.cli.settings_report import settings_rows
 from itemsapi.clock import now
-from itemsapi.db.migrations import MigrationFailed, find_environment
+from itemsapi.db.revision_files import find_environment
+from itemsapi.db.schema_errors import MigrationFailed
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.settings import Settings
 from support.app_factory import Backend
@@ -391,7 +392,7 @@ def test_check_warns_when_the_clock_differs_from_the_database(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other hosts would reject fresh tokens or accept expired ones (R-10)."""
-    monkeypatch.setattr(check, "now", lambda: now() + timedelta(seconds=7))
+    monkeypatch.setattr(host_clock, "now", lambda: now() + timedelta(seconds=7))
     (words,) = [words for words in findings(shell)["warning"] if "differs" in words]
     assert words.startswith("differs from the database's")
 

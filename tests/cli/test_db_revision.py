@@ -11,10 +11,10 @@ from sqlalchemy import MetaData, inspect
 
 from itemsapi.cli.first_start import prepare
 from itemsapi.clock import now
+from itemsapi.composition import build_services
 from itemsapi.db import BlueprintModel, Database, revisions
 from itemsapi.db.schema_probe import SchemaProbe
 from itemsapi.problems import DatabaseUnavailable
-from itemsapi.services import build_services
 from itemsapi.settings import Settings
 from support.command_line import SECRET, CommandResult, Shell
 

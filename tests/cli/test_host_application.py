@@ -12,7 +12,7 @@ from click.testing import Result
 from sqlalchemy import MetaData, inspect
 
 from itemsapi import db
-from itemsapi.cli.serve import build_document
+from itemsapi.cli.set_up import build_document
 from itemsapi.db.ownership import ITEM_TABLES
 from itemsapi.idempotency import IdempotencyKey
 from itemsapi.rest.api import DocumentInvalid

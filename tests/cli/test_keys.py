@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import update
 
-from itemsapi.cli import check
+from itemsapi.cli import host_clock
 from itemsapi.clock import now
 from itemsapi.db import Database
 from itemsapi.quota_usage import QuotaUsage
@@ -140,7 +140,7 @@ def test_a_purge_deletes_nothing_when_the_clock_is_wrong(
     shell: Shell, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-112, R-10: a clock that is a day ahead would make revocations of valid tokens look old."""
-    monkeypatch.setattr(check, "now", lambda: now() + timedelta(hours=25))
+    monkeypatch.setattr(host_clock, "now", lambda: now() + timedelta(hours=25))
     result = shell.run("purge")
     assert (result.code, "clock differs" in result.err) == (1, True)
 

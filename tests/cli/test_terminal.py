@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from itemsapi.clock import now
-from itemsapi.services import build_services
+from itemsapi.composition import build_services
 from itemsapi.settings import Settings
 from support.command_line import SECRET, shell_at
 from support.free_port import free_port

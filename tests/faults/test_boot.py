@@ -9,7 +9,7 @@ import pytest
 
 from itemsapi import create_app, db
 from itemsapi.clock import now
-from itemsapi.services import build_services
+from itemsapi.composition import build_services
 from itemsapi.settings import Settings, SettingsError
 from support.command_line import SECRET, Shell, shell_at
 

@@ -8,7 +8,7 @@ from sqlalchemy import Engine, create_engine, inspect, make_url
 
 from itemsapi import db
 from itemsapi.clock import new_id
-from itemsapi.db import migrations
+from itemsapi.db import revision_files
 from support.command_line import Shell, shell_at
 from support.free_port import free_port
 from support.postgres_database import execute, url_of
@@ -161,9 +161,9 @@ def test_the_package_works_in_a_folder_with_a_percent_sign(
     """Alembic's configuration interpolates after a percent sign."""
     folder_with_percent = tmp_path / "50%(here)s off"
     folder_with_percent.symlink_to(
-        next(folder for folder in migrations.ENVIRONMENTS if folder.is_dir())
+        next(folder for folder in revision_files.ENVIRONMENTS if folder.is_dir())
     )
-    monkeypatch.setattr(migrations, "ENVIRONMENTS", (folder_with_percent,))
+    monkeypatch.setattr(revision_files, "ENVIRONMENTS", (folder_with_percent,))
     database = db.Database(bare_url)
     db.upgrade(database)
     db.check_schema(database)

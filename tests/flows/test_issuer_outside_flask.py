@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from flask import Flask, has_app_context
 
+from itemsapi.composition import build_services
 from itemsapi.issuer.introspection import introspect
 from itemsapi.issuer.issuer import Grant, Issuer
 from itemsapi.issuer.login import LoginRequest, login
 from itemsapi.issuer.refresh import RefreshRequest, refresh
 from itemsapi.issuer.sessions import logout
 from itemsapi.problems import RefreshInvalid
-from itemsapi.services import build_services
 from itemsapi.testing import PASSWORD
 from support.app_factory import Backend
 

@@ -1,6 +1,7 @@
 """Migrations: upgrade, downgrade, agreement with the models, and simultaneous starts."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from itemsapi import db
+from itemsapi.db.migrations import Migrations, item_migrations, layer_migrations
 from itemsapi.db.ownership import ITEM_TABLES, ITEM_TEXT, TABLES, VERSION_TABLES
+from itemsapi.db.revision_files import ITEM_FOLDER, LAYER_FOLDER, newest_number
 from support.app_factory import Backend
 from support.race import race
 
@@ -32,6 +35,16 @@ def empty_database_url(dialect: str, tmp_path: Path, request: pytest.FixtureRequ
 def empty_database(empty_database_url: str) -> db.Database:
     """A database without any table."""
     return db.Database(empty_database_url)
+
+
+@pytest.mark.parametrize(
+    ("folder", "migrations"), [(LAYER_FOLDER, layer_migrations), (ITEM_FOLDER, item_migrations)]
+)
+def test_the_newest_revision_is_known_without_alembic(
+    folder: str, migrations: Callable[[], Migrations]
+) -> None:
+    """Its number is at the beginning of the name of its file."""
+    assert newest_number(folder) == migrations().newest()
 
 
 def test_the_migrated_tables_are_those_of_the_models(backend: Backend) -> None:

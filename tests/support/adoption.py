@@ -16,7 +16,8 @@ from werkzeug.test import TestResponse
 
 from itemsapi import db
 from itemsapi.accounts.models import COMMAND_LINE
-from itemsapi.services import EXTENSION, Services
+from itemsapi.composition import Services
+from itemsapi.services import EXTENSION
 
 APPS = Path(__file__).parents[1] / "adoption" / "apps"
 Version = Literal["before", "after"]

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from itemsapi.accounts.models import User, UserRole
 from itemsapi.clock import new_id
-from itemsapi.services import Services
+from itemsapi.composition import Services
 from itemsapi.testing import PASSWORD, MovableClock, bearer_client
 
 

@@ -10,8 +10,9 @@ from sqlalchemy import Engine, String, delete, insert, inspect, select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, scoped_session
 from werkzeug.security import generate_password_hash
 
+from itemsapi.composition import Services
 from itemsapi.extension import AuthLayer
-from itemsapi.services import EXTENSION, Services
+from itemsapi.services import EXTENSION
 from itemsapi.testing import PASSWORD, MovableClock
 
 

@@ -8,9 +8,10 @@ from flask import Flask
 from flask_jwt_extended import get_jwt
 
 from itemsapi import Scope, public, requires, signed_in
+from itemsapi.composition import Services
 from itemsapi.extension import AuthLayer
 from itemsapi.gate.caller import optional_caller
-from itemsapi.services import EXTENSION, Services
+from itemsapi.services import EXTENSION
 from itemsapi.testing import MovableClock, create_tables, testing_settings
 
 ORDERS_READ = Scope("orders:read", "See orders")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 from marshmallow.fields import Field
 
+from itemsapi.clock import rfc3339
 from itemsapi.rest import Schema, fields
 from itemsapi.rest.request import TextValue
 
@@ -101,7 +102,7 @@ def test_time_is_the_same_when_dumped_and_loaded(naive: datetime, hours: int) ->
 
 def test_time_counts_as_utc_when_it_has_no_offset() -> None:
     """SQLite returns times without an offset."""
-    assert fields.rfc3339(datetime(2026, 1, 31)) == "2026-01-31T00:00:00Z"  # noqa: DTZ001
+    assert rfc3339(datetime(2026, 1, 31)) == "2026-01-31T00:00:00Z"  # noqa: DTZ001
 
 
 def test_null_is_dumped_when_the_value_is_none() -> None:

@@ -21,7 +21,6 @@ from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from werkzeug.security import check_password_hash
 
 from itemsapi.extras import missing
 from itemsapi.observability.logging import log
@@ -138,6 +137,9 @@ def _argon2_work(match: Match) -> int:
 
 
 def _werkzeug(match: Match, password: str) -> bool:
+    # Werkzeug brings its development server, which no command needs.
+    from werkzeug.security import check_password_hash  # noqa: PLC0415
+
     return check_password_hash(match.string, password)
 
 

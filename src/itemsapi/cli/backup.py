@@ -6,19 +6,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from itemsapi import db
 from itemsapi.cli.confirmation import require_confirmation, yes_option
 from itemsapi.cli.context import open_services, require_database
 from itemsapi.cli.first_start import create_data_dir
 from itemsapi.cli.terminal import print_lines, progress_bar, task_starter
 from itemsapi.clock import now
 from itemsapi.command_line import command_line
-from itemsapi.db import Database, is_empty, require_known_revision, sqlite_backup
+from itemsapi.composition import Services
+from itemsapi.db import Database, is_empty, sqlite_backup
 from itemsapi.db.backup_file import BackupFailed, BeginTask, Origin, kind_of
 from itemsapi.db.engine import translate_errors
 from itemsapi.db.ownership import table_in_use
 from itemsapi.issuer.restore import revoke_after_restore, revoking_statements
 from itemsapi.secret_key import is_kept_in
-from itemsapi.services import Services
 
 if TYPE_CHECKING:
     from itemsapi.db.postgres_backup import Server
@@ -127,7 +128,7 @@ def _require_restorable(database: Database, file: Path, *, replace: bool) -> Non
         words = f"{file} is a backup of {NAMES[kind]}, and ITEMSAPI_DATABASE_URL is"
         raise BackupFailed(f"{words} {NAMES[database.dialect]}; set it to one of {NAMES[kind]}")
     origin = _read_origin(database, file)
-    require_known_revision(origin.revision)
+    db.require_known_revision(origin.revision)
     if origin.users is not None:
         database.user_set.require_own(origin.users)
     if not replace and not is_empty(database):

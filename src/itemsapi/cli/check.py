@@ -4,23 +4,24 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from flask import Flask
 from sqlalchemy import func, select
 
 from itemsapi.audit import AuditEvent
 from itemsapi.cli.context import host_application
 from itemsapi.cli.errors import error_line
 from itemsapi.cli.findings import Finding, next_step
-from itemsapi.cli.host_checks import check_application
+from itemsapi.cli.host_clock import CLOCK_TOLERANCE_SECONDS, clock_is_off
 from itemsapi.cli.secret import describe_previous_secret_use, next_step_of_previous_secret
 from itemsapi.cli.settings_report import rows_of_set, settings_rows
 from itemsapi.cli.terminal import json_option, print_json, print_lines, print_table
 from itemsapi.clock import now
 from itemsapi.command_line import command_line
+from itemsapi.composition import Services, build_services
 from itemsapi.db import Database, UpgradeNeeded, check_schema, sqlite
 from itemsapi.db.ownership import has_other_tables, missing_tables
 from itemsapi.db.url import parse_database_url
@@ -28,18 +29,19 @@ from itemsapi.issuer.secret_rotation import previous_secret_use
 from itemsapi.private_files import mode_warning
 from itemsapi.problems import DatabaseUnavailable
 from itemsapi.rate_limits import RequestRateLimiter
-from itemsapi.rest.middleware import uncounted_proxies_warning
 from itemsapi.secret_key import exposure_warning, is_kept_in
-from itemsapi.services import EXTENSION, Services, build_services
 from itemsapi.settings import (
     ENV_PREFIX,
     Settings,
     SettingsError,
     find_unknown_settings,
     not_a_setting,
+    uncounted_proxies_warning,
 )
 
-CLOCK_TOLERANCE_SECONDS = 5  # beyond it, other hosts reject fresh tokens or accept expired ones
+if TYPE_CHECKING:
+    from flask import Flask
+
 _LOGIN_REJECTED = re.compile(
     r"authentication failed|no password supplied|role \".*\" does not exist"
 )
@@ -93,9 +95,12 @@ def check_environment(environ: Mapping[str, str]) -> tuple[Settings | None, list
     return settings, [*findings, *_check_services(settings)]
 
 
-def check_host(app: Flask) -> tuple[Settings, list[Finding]]:
+def check_host(app: "Flask") -> tuple[Settings, list[Finding]]:
     """Run all checks on the application of `--app`; return its settings and the findings."""
-    services: Services = app.extensions[EXTENSION]
+    from itemsapi.cli.host_checks import check_application  # noqa: PLC0415 - it imports Flask
+    from itemsapi.services import services_of  # noqa: PLC0415 - as above
+
+    services = services_of(app)
     settings = services.settings
     findings = [_unknown_setting(name) for name in find_unknown_settings(os.environ)]
     findings += [*_check_proxies(settings), *_check_secret_key(settings, os.environ)]
@@ -252,14 +257,3 @@ def _check_clock(database: Database) -> Iterator[Finding]:
         yield Finding("warning", "clock", f"is behind the latest event, {latest.isoformat()}")
     else:
         yield Finding("ok", "clock", "agrees with the database")
-
-
-def clock_is_off(database: Database) -> bool:
-    """Return whether this host's clock and the database's differ too much to judge ages."""
-    with database.reading() as connection:
-        there = connection.execute(select(func.now())).scalar_one()
-    return abs(_as_utc(there) - now()) > timedelta(seconds=CLOCK_TOLERANCE_SECONDS)
-
-
-def _as_utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -6,10 +6,12 @@ from typing import TypeVar
 
 import click
 
+from itemsapi.operator_error import OperatorError
+
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
-class NotConfirmed(RuntimeError):
+class NotConfirmed(OperatorError, RuntimeError):
     """Nobody confirmed what cannot be undone; nothing was changed."""
 
 

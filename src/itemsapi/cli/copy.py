@@ -5,17 +5,12 @@ from pathlib import Path
 import click
 from sqlalchemy import Connection, Table, func, select, text
 
+from itemsapi import db
 from itemsapi.cli.context import open_services
 from itemsapi.cli.terminal import print_lines, progress_bar, task_starter
 from itemsapi.command_line import command_line
-from itemsapi.db import (
-    BlueprintModel,
-    Database,
-    Model,
-    migrating,
-    require_current_source,
-    upgrade_all,
-)
+from itemsapi.composition import Services
+from itemsapi.db import BlueprintModel, Database, Model
 from itemsapi.db.backup_file import BeginTask
 from itemsapi.db.ownership import (
     APPLICATION_VERSION_TABLE,
@@ -27,10 +22,8 @@ from itemsapi.db.ownership import (
 )
 from itemsapi.db.table_copy import CopyFailed, copy_table, exclusive_source
 from itemsapi.db.user_set import StoredUserSet
-from itemsapi.endpoints.plugins import load_blueprints
 from itemsapi.items.models import Item
 from itemsapi.items.search_index import copy_index
-from itemsapi.services import Services
 from itemsapi.settings import SettingsError
 from itemsapi.tokens.key_store import SigningKey
 
@@ -44,6 +37,8 @@ def copy(file: Path) -> None:
     All rows are copied and compared in one transaction: all of it happens, or nothing. FILE is not
     changed.
     """
+    from itemsapi.endpoints.plugins import load_blueprints  # noqa: PLC0415 - it imports Flask
+
     with open_services(check_schema_version=False) as services:
         _require_postgres(services.database)
         load_blueprints(services.settings.blueprints)
@@ -65,7 +60,7 @@ def _require_postgres(database: Database) -> None:
 
 def _require_source(services: Services, source: Connection) -> None:
     """Raise unless the file has the tables of this version, for these users, and this secret."""
-    require_current_source(services.database, source)
+    db.require_current_source(services.database, source)
     stored = source.scalar(select(StoredUserSet.core().c.name))
     if stored is not None:
         services.database.user_set.require_own(stored)
@@ -76,10 +71,10 @@ def _require_source(services: Services, source: Connection) -> None:
 
 def _copy_all(database: Database, source: Connection, begin: BeginTask) -> tuple[int, list[str]]:
     """Copy all known tables; return the number of rows, and the names of the other tables."""
-    with migrating(database) as target:
+    with db.migrating(database) as target:
         _lock(target, _tables(database, relation_names(target)))
         _require_unused(target)
-        upgrade_all(database, target)
+        db.upgrade_all(database, target)
         tables = _tables(database, relation_names(source) & relation_names(target))
         for table in reversed(tables):
             target.execute(table.delete())  # the rows that migrations and the first start make

@@ -15,8 +15,7 @@ from itemsapi.cli.context import host_application, open_services, require_databa
 from itemsapi.cli.copy import copy
 from itemsapi.cli.first_start import create_data_dir
 from itemsapi.cli.terminal import json_option, print_json, print_lines
-from itemsapi.endpoints.plugins import import_object, load_blueprints
-from itemsapi.services import Services
+from itemsapi.composition import Services
 from itemsapi.settings import SettingsError
 
 RELATIVE = re.compile(r"[-+]\d+")  # so many revisions back or on
@@ -116,6 +115,8 @@ def current(*, as_json: bool) -> None:
 @command.command
 def check() -> None:
     """Exit with 1 if a table is not at the newest revision, or differs from your models."""
+    from itemsapi.endpoints.plugins import load_blueprints  # noqa: PLC0415 - it imports Flask
+
     with open_services() as services:
         load_blueprints(services.settings.blueprints)
         db.require_current_models(services.database, db.BlueprintModel.metadata)
@@ -136,6 +137,8 @@ def revision(message: str, metadata: str | None, *, empty: bool) -> None:
     It leads from the tables in the database to those of the models. Read it before you run it with
     `itemsapi db upgrade`.
     """
+    from itemsapi.endpoints.plugins import load_blueprints  # noqa: PLC0415 - it imports Flask
+
     with open_services(check_schema_version=False) as services:
         _require_owner(services, "blueprints")
         create_data_dir(services)
@@ -171,6 +174,8 @@ def _print_revisions(services: Services) -> None:
 
 
 def _load_metadata(name: str) -> MetaData:
+    from itemsapi.endpoints.plugins import import_object  # noqa: PLC0415 - it imports Flask
+
     found = import_object(name, source="--metadata")
     metadata = getattr(found, "metadata", found)  # of a declarative base
     if not isinstance(metadata, MetaData):

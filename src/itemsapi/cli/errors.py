@@ -1,41 +1,9 @@
 """Error messages for operators: one line for each error that an operator can fix."""
 
-from alembic.util import CommandError
+import sys
 
-from itemsapi.cli.confirmation import NotConfirmed
-from itemsapi.db import MigrationFailed, SchemaOutdated
-from itemsapi.db.backup_file import BackupFailed
-from itemsapi.db.ownership import SchemaConflict
-from itemsapi.db.table_copy import CopyFailed
-from itemsapi.gate.rulebook import RulesInvalid
+from itemsapi.operator_error import OperatorError
 from itemsapi.problems import DatabaseUnavailable, Problem
-from itemsapi.rest.api import DocumentInvalid
-from itemsapi.server.listening import CannotListen
-from itemsapi.settings import SettingsError
-from itemsapi.tokens.key_store import (
-    KeyUnknown,
-    NoSecretInUse,
-    RotationTooEarly,
-    SecretInUse,
-)
-
-_EXPECTED_ERRORS = (
-    CannotListen,
-    SettingsError,
-    SchemaOutdated,
-    SchemaConflict,
-    MigrationFailed,
-    BackupFailed,
-    CopyFailed,
-    RulesInvalid,
-    DocumentInvalid,
-    CommandError,
-    RotationTooEarly,
-    KeyUnknown,
-    SecretInUse,
-    NoSecretInUse,
-    NotConfirmed,
-)
 
 
 def error_lines(error: BaseException) -> list[str] | None:
@@ -43,8 +11,9 @@ def error_lines(error: BaseException) -> list[str] | None:
 
     It is one line; only several faults of access rules are a list.
     """
-    if isinstance(error, RulesInvalid) and len(faults := str(error).splitlines()) > 1:
-        return [f"{len(faults)} faults in the access rules:", *(f"  {fault}" for fault in faults)]
+    heading = error.list_heading if isinstance(error, OperatorError) else ""
+    if heading and len(faults := str(error).splitlines()) > 1:
+        return [f"{len(faults)} {heading}:", *(f"  {fault}" for fault in faults)]
     line = error_line(error)
     return None if line is None else [line]
 
@@ -55,7 +24,7 @@ def error_line(error: BaseException) -> str | None:
         return f"the database cannot be used: {error.cause.removeprefix('database: ')}"
     if isinstance(error, Problem):
         return _problem(error)
-    if isinstance(error, _EXPECTED_ERRORS):
+    if isinstance(error, OperatorError) or _is_of_alembic(error):
         return _first_line(error)
     if isinstance(error, UnicodeDecodeError):
         return "standard input is not UTF-8"
@@ -70,3 +39,9 @@ def _problem(error: Problem) -> str:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _is_of_alembic(error: BaseException) -> bool:
+    """Return whether Alembic refuses a command; the error cannot be its if nobody imported it."""
+    alembic = sys.modules.get("alembic.util")
+    return alembic is not None and isinstance(error, alembic.CommandError)

@@ -2,31 +2,35 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from itemsapi.cli.terminal import print_lines
 from itemsapi.command_line import command_line
-from itemsapi.db import check_schema, is_empty, upgrade
-from itemsapi.services import Services
 from itemsapi.settings_error import setting_error
 
+if TYPE_CHECKING:
+    from itemsapi.composition import Services
 
-def prepare(services: Services) -> None:
+
+def prepare(services: "Services") -> None:
     """Create the tables and the first key in an empty database; check both otherwise.
 
     Raise `SchemaOutdated` for another schema (an existing one is never changed unasked), and
     `SettingsError` if the secret key does not decrypt the signing keys, or cannot be made.
     """
+    from itemsapi import db  # noqa: PLC0415 - not for the help of a command
+
     create_data_dir(services)
-    if is_empty(services.database):
-        upgrade(services.database)
-    check_schema(services.database)
+    if db.is_empty(services.database):
+        db.upgrade(services.database)
+    db.check_schema(services.database)
     services.key_set.key_store.load_or_create()
     services.key_set.key_store.check_signing_key()
 
 
-def create_data_dir(services: Services) -> None:
+def create_data_dir(services: "Services") -> None:
     """Create the data directory if an SQLite file is in it; the service keeps no other files.
 
     Raise `SettingsError` if that is impossible.
@@ -41,11 +45,11 @@ def create_data_dir(services: Services) -> None:
         raise setting_error("data_dir", reason) from error
 
 
-def _sqlite_file(services: Services) -> Path:
+def _sqlite_file(services: "Services") -> Path:
     return Path(str(services.database.engine.url.database)).absolute()
 
 
-def first_admin(services: Services, name: str | None) -> tuple[str, str] | None:
+def first_admin(services: "Services", name: str | None) -> tuple[str, str] | None:
     """Create the first admin, `name` or the name typed at the terminal, if there is no user yet.
 
     Return name and password, or None if a user exists, also in an application with its own users,

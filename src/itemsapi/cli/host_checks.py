@@ -11,12 +11,12 @@ from sqlalchemy import URL
 from itemsapi.accounts.sql_users import SqlUsers
 from itemsapi.cli.access import public_by_pattern, shown_entries
 from itemsapi.cli.findings import Finding
+from itemsapi.composition import Services
 from itemsapi.extension import gate_of
 from itemsapi.gate.wsgi_guard import mounted_applications
 from itemsapi.issuer.user_source import ApplicationUsers
 from itemsapi.observability.logging import summarize_error
 from itemsapi.rest.slow_schemas import slow_response_schemas
-from itemsapi.services import Services
 from itemsapi.settings import ENV_PREFIX, Settings
 
 DEFAULT_PUBLIC_URL = next(f.default for f in dataclasses.fields(Settings) if f.name == "public_url")

@@ -2,13 +2,16 @@
 
 import math
 import time
+from typing import TYPE_CHECKING
 
 import click
 
 from itemsapi.cli.confirmation import require_confirmation, yes_option
 from itemsapi.cli.context import open_services
 from itemsapi.cli.terminal import json_option, print_lines, print_result, print_table, progress_bar
-from itemsapi.tokens.key_store import KeyStore, RotationTooEarly
+
+if TYPE_CHECKING:
+    from itemsapi.tokens.key_store import KeyStore
 
 JSON_COLUMNS = ["kid", "alg", "state", "created_at", "changed_at"]
 TABLE_COLUMNS = ["kid", "alg", "state", "changed_at"]  # fits the width of a terminal
@@ -62,7 +65,9 @@ def withdraw(kid: str, *, yes: bool, as_json: bool) -> None:
     print_result({"kid": kid}, f"{kid} is withdrawn.", as_json=as_json)
 
 
-def _rotate(key_store: KeyStore, *, no_wait: bool) -> str:
+def _rotate(key_store: "KeyStore", *, no_wait: bool) -> str:
+    from itemsapi.tokens.key_store import RotationTooEarly  # noqa: PLC0415 - not for its help
+
     try:
         return key_store.rotate()
     except RotationTooEarly as early:

@@ -6,9 +6,6 @@ import click
 
 from itemsapi.cli.context import application
 from itemsapi.cli.terminal import print_lines
-from itemsapi.rest import Api
-from itemsapi.rest.openapi.document import current_document
-from itemsapi.rest.openapi.host_documents import titles_of_documents
 
 
 @click.command
@@ -19,6 +16,10 @@ def command(file: IO[bytes]) -> None:
     With `--app` it has the operations of the layer, and of routes that no other document has. What
     a `flask_smorest.Api` of the application documents is in its own document.
     """
+    from itemsapi.rest import Api  # noqa: PLC0415 - not for its help
+    from itemsapi.rest.openapi.document import current_document  # noqa: PLC0415
+    from itemsapi.rest.openapi.host_documents import titles_of_documents  # noqa: PLC0415
+
     app = application()
     with app.app_context():
         file.write(current_document().body + b"\n")

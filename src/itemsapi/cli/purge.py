@@ -2,8 +2,8 @@
 
 import click
 
-from itemsapi.cli.check import clock_is_off
 from itemsapi.cli.context import open_services
+from itemsapi.cli.host_clock import clock_is_off
 from itemsapi.cli.terminal import Progress, json_option, print_table, progress_bar
 from itemsapi.db import Database
 from itemsapi.issuer.issuer import Issuer

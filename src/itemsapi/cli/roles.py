@@ -1,13 +1,16 @@
 """`itemsapi roles`: what the users of the layer may do, without signing in."""
 
+from typing import TYPE_CHECKING
+
 import click
 
-from itemsapi.accounts.models import COMMAND_LINE
-from itemsapi.accounts.repository import RoleRecord
-from itemsapi.cli.context import open_own_users
+from itemsapi.cli.context import open_own_users, operator
 from itemsapi.cli.terminal import json_option, print_lines, print_result, print_table
 from itemsapi.problems import ValidationFailed
-from itemsapi.services import Services
+
+if TYPE_CHECKING:
+    from itemsapi.accounts.repository import RoleRecord
+    from itemsapi.composition import Services
 
 COLUMNS = ["name", "scopes", "description"]
 EVERYTHING = "(all)"  # no scope has this name
@@ -41,7 +44,7 @@ def set_role(name: str, scopes: tuple[str, ...], *, description: str | None, as_
         _require_known_scopes(services, scopes)
         kept = {role.name: role.description for role in services.roles.all()}.get(name, "")
         role, is_new = services.roles.put(
-            COMMAND_LINE,
+            operator(),
             name,
             description=kept if description is None else description,
             scopes=scopes,
@@ -55,11 +58,11 @@ def set_role(name: str, scopes: tuple[str, ...], *, description: str | None, as_
 def delete(name: str) -> None:
     """Delete the role NAME, which no user has."""
     with open_own_users() as services:
-        services.roles.delete(COMMAND_LINE, name)
+        services.roles.delete(operator(), name)
     print_lines(f"Deleted {name}.")
 
 
-def _require_known_scopes(services: Services, names: tuple[str, ...]) -> None:
+def _require_known_scopes(services: "Services", names: tuple[str, ...]) -> None:
     """Raise `ValidationFailed`, which lists the scopes, for one that no route has."""
     known = services.scopes()
     if unknown := sorted({*names}.difference(known)):
@@ -67,7 +70,7 @@ def _require_known_scopes(services: Services, names: tuple[str, ...]) -> None:
         raise ValidationFailed.at("scopes", words)
 
 
-def _row(role: RoleRecord, *, as_json: bool) -> dict[str, object]:
+def _row(role: "RoleRecord", *, as_json: bool) -> dict[str, object]:
     scopes = [EVERYTHING] if role.everything and not as_json else list(role.scopes)
     return {
         "name": role.name,

@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,9 +10,11 @@ from itemsapi.cli.confirmation import require_confirmation, yes_option
 from itemsapi.cli.context import open_services
 from itemsapi.cli.terminal import counted, json_option, print_lines, print_result
 from itemsapi.command_line import command_line
-from itemsapi.issuer.secret_rotation import PreviousSecretUse, previous_secret_use, revoke_secret
 from itemsapi.secret_key import make_secret, write_new_secret
 from itemsapi.settings import ENV_PREFIX, SettingsError
+
+if TYPE_CHECKING:
+    from itemsapi.issuer.secret_rotation import PreviousSecretUse
 
 
 @click.group
@@ -46,6 +49,8 @@ def rotate(*, as_json: bool) -> None:
     Encrypts the signing keys again; new refresh tokens are signed with the current secret. Nobody
     is signed out, and no token becomes invalid. `check` says when the previous secret may go.
     """
+    from itemsapi.issuer.secret_rotation import previous_secret_use  # noqa: PLC0415 - not for its help
+
     with open_services() as services:
         key_store = services.key_set.key_store
         changed = key_store.use_current_secret()
@@ -66,6 +71,8 @@ def revoke(*, yes: bool) -> None:
     Set another one first. All signing keys are withdrawn and all sessions end: nothing that was
     made with the old secret is valid any more.
     """
+    from itemsapi.issuer.secret_rotation import revoke_secret  # noqa: PLC0415 - not for its help
+
     with open_services() as services:
         key_store = services.key_set.key_store
         key_store.require_other_secret()
@@ -76,7 +83,7 @@ def revoke(*, yes: bool) -> None:
     print_lines("Restart each process that still has the old secret; until then it responds 503.")
 
 
-def describe_previous_secret_use(use: PreviousSecretUse) -> str:
+def describe_previous_secret_use(use: "PreviousSecretUse") -> str:
     """Return what still needs the previous secret."""
     if use.keys:
         return f"the keys in the database need it; {next_step_of_previous_secret(use)}"
@@ -86,7 +93,7 @@ def describe_previous_secret_use(use: PreviousSecretUse) -> str:
     return f"nothing needs it any more; {next_step_of_previous_secret(use)}"
 
 
-def next_step_of_previous_secret(use: PreviousSecretUse) -> str:
+def next_step_of_previous_secret(use: "PreviousSecretUse") -> str:
     """Return what to do with the previous secret when nothing is to be waited for."""
     if use.keys:
         return f"when each process has both secrets, run {command_line('secret rotate')}"

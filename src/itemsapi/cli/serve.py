@@ -1,29 +1,17 @@
-"""`itemsapi serve`: serve the API with granian; set up everything on first start."""
+"""`itemsapi serve`: serve the API with granian; set up everything on first start.
+
+The process lives as long as the service, and needs neither the application nor the database for
+that: once all is set up it replaces itself by the supervisor alone (`run_again`).
+"""
 
 import os
-import shlex
-import shutil
-import sys
-from contextlib import ExitStack
-from importlib.metadata import version
-from pathlib import Path
+from importlib.util import find_spec
 
 import click
-import flask
 
-from itemsapi.app import create_app
-from itemsapi.cli.context import app_factory, host_application, open_services, require_own_users
-from itemsapi.cli.first_start import first_admin, prepare
-from itemsapi.cli.terminal import print_lines
-from itemsapi.cli.users import temporary_note
-from itemsapi.extension import AuthLayer
-from itemsapi.extras import extra
-from itemsapi.observability.logging import log, set_log_level
-from itemsapi.rest.openapi.document import document_of
-from itemsapi.server.listening import listen
-from itemsapi.server.metrics_folder import shared_folder
-from itemsapi.services import EXTENSION, Services
-from itemsapi.settings import ENV_PREFIX, find_unknown_settings, not_a_setting
+from itemsapi.cli import run_again
+from itemsapi.extras import ExtraMissing, missing
+from itemsapi.settings import ENV_PREFIX
 
 DEFAULT_PORT = 8000
 DEFAULT_THREADS = 4  # more threads only compete for the same core (measured: benchmarks/server.py)
@@ -43,79 +31,25 @@ DEFAULT_THREADS = 4  # more threads only compete for the same core (measured: be
 @click.option("--admin", metavar="NAME", help="Create this admin if there is no user yet.")
 def command(host: str, port: int, workers: int, threads: int, admin: str | None) -> None:
     """Serve the API. On first start, create the secret key, the database and the first admin."""
-    with extra("server", "`itemsapi serve`"):
-        from itemsapi.server.supervisor import serve  # noqa: PLC0415 - an extra
+    if given := run_again.received():
+        _supervise(given, workers, threads)
+        return
+    if find_spec("granian") is None:
+        raise ExtraMissing(missing("server", "`itemsapi serve`", "granian"))
     if port != DEFAULT_PORT:  # the workers read it from the environment
         os.environ.setdefault(f"{ENV_PREFIX}PUBLIC_URL", f"http://localhost:{port}")
-    with shared_folder(workers), ExitStack() as listening:
-        with open_services(check_schema_version=False) as services:
-            if admin:
-                require_own_users(services)
-            host_app = host_application()
-            app = host_app or create_app(services.settings)
-            AuthLayer.seal(app)  # reports an invalid blueprint or rule once, here
-            build_document(app, required=host_app is None)
-            # `prepare` creates files, so an application that fails and a used port come before it.
-            listener = listening.enter_context(listen(host, port))
-            prepare(services)
-            warn_of_unknown_settings()
-            admin_credentials = first_admin(services, admin)
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        _print_banner(services, app, admin_credentials, address)
-        set_log_level()  # commands show warnings only
-        serve(listener, app_factory(), workers=workers, threads=threads)
+    from itemsapi.cli.set_up import set_up  # noqa: PLC0415 - not in the supervisor
+
+    listener, logs_json = set_up(host, port, admin)
+    run_again.run_again(run_again.Given(listener, logs_json))
 
 
-def warn_of_unknown_settings() -> None:
-    """Write which variables of the environment are no setting; in production each is an error."""
-    for name in find_unknown_settings(os.environ):
-        print_lines(f"itemsapi: {name} {not_a_setting(name)}", err=True)
+def _supervise(given: run_again.Given, workers: int, threads: int) -> None:
+    from itemsapi.cli.context import app_factory  # noqa: PLC0415 - not for the help
+    from itemsapi.observability.logging import write_log_lines  # noqa: PLC0415
+    from itemsapi.server.metrics_folder import shared_folder  # noqa: PLC0415
+    from itemsapi.server.supervisor import serve  # noqa: PLC0415 - an extra
 
-
-def build_document(app: flask.Flask, *, required: bool) -> None:
-    """Build the OpenAPI document. Unless it is `required`, an error is only logged.
-
-    A view of an application may be one that the document cannot express, and works without it.
-    """
-    try:
-        document_of(app)
-    except Exception as error:
-        if required:
-            raise
-        log.error("document_not_built", error=error)
-
-
-def _print_banner(
-    services: Services, app: flask.Flask, admin_credentials: tuple[str, str] | None, listening: str
-) -> None:
-    settings, base_url = services.settings, services.base_url
-    lines = [f"itemsapi {version('itemsapi')} ({settings.profile}) listens on {listening}", ""]
-    if admin_credentials:
-        note = [f"  {temporary_note(services)}"] * settings.production
-        lines += [*_credential_lines(*admin_credentials), *note, ""]
-    lines.append(f"  API        {settings.public_url}")
-    if f"{EXTENSION}.docs" in app.blueprints:
-        lines.append(f"  API docs   {base_url}/docs")
-    if f"{EXTENSION}.console" in app.blueprints:
-        lines.append(f"  Console    {base_url}/console")
-    if not settings.production and (line := commands_elsewhere(settings.data_dir, sys.argv[0])):
-        lines += ["", "  Commands in another terminal:", f"  {line}"]
-    print_lines(*lines)
-    sys.stdout.flush()
-
-
-def commands_elsewhere(data_dir: Path, program: str) -> str | None:
-    """Return the shell line after which a new terminal finds `itemsapi` and this service's data.
-
-    None if `itemsapi` is on the path already, or if this is another command.
-    """
-    script = Path(program).absolute()
-    found = shutil.which("itemsapi")
-    if script.name != "itemsapi" or (found and Path(found).absolute() == script):
-        return None
-    folder = "" if data_dir.is_absolute() else f"cd {shlex.quote(str(Path.cwd()))}; "
-    return f'{folder}export PATH={shlex.quote(str(script.parent))}:"$PATH"'
-
-
-def _credential_lines(name: str, password: str) -> list[str]:
-    return [f"  User       {name}", f"  Password   {password}   (shown this once)"]
+    write_log_lines(as_json=given.logs_json)
+    with given.listener, shared_folder(workers):
+        serve(given.listener, app_factory(), workers=workers, threads=threads)

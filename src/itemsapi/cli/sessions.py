@@ -1,14 +1,16 @@
 """`itemsapi sessions`: list and end the sessions of users."""
 
+from typing import TYPE_CHECKING
+
 import click
 
-from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.cli.confirmation import require_confirmation, yes_option
-from itemsapi.cli.context import open_services
+from itemsapi.cli.context import open_services, operator
 from itemsapi.cli.terminal import counted, json_option, print_lines, print_table
-from itemsapi.issuer.sessions import end_other_sessions, list_open_sessions
 from itemsapi.problems import NotFound
-from itemsapi.services import Services
+
+if TYPE_CHECKING:
+    from itemsapi.composition import Services
 
 JSON_COLUMNS = ["id", "device", "address", "delivery", "created_at", "last_used_at", "expires_at"]
 TABLE_COLUMNS = ["device", "address", "created_at", "last_used_at"]  # JSON has all columns
@@ -24,6 +26,8 @@ def command() -> None:
 @json_option
 def list_sessions(name: str, *, as_json: bool) -> None:
     """List the open sessions of the user with this NAME or id, most recently used first."""
+    from itemsapi.issuer.sessions import list_open_sessions  # noqa: PLC0415 - not for its help
+
     with open_services() as services:
         user_sessions = list_open_sessions(services.issuer, _find_user_id(services, name))
     rows = [{column: row[column] for column in JSON_COLUMNS} for row in user_sessions]
@@ -39,12 +43,14 @@ def end_sessions(name: str | None, *, everybody: bool, yes: bool) -> None:
 
     For all users it asks first; --yes answers.
     """
+    from itemsapi.issuer.sessions import end_other_sessions  # noqa: PLC0415 - not for its help
+
     if everybody == bool(name):
         raise click.UsageError("Give a NAME or --everybody.")
     with open_services() as services:
         if name is None:
             require_confirmation("All users have to sign in again.", yes=yes)
-            services.users.end_all_sessions(COMMAND_LINE)
+            services.users.end_all_sessions(operator())
             print_lines("Ended everybody's sessions.")
             return
         user_id, why = _find_user_id(services, name), "ended by an operator"
@@ -52,7 +58,7 @@ def end_sessions(name: str | None, *, everybody: bool, yes: bool) -> None:
         print_lines(f"Ended {counted(ended, 'session')} of {name}.")
 
 
-def _find_user_id(services: Services, name: str) -> str:
+def _find_user_id(services: "Services", name: str) -> str:
     """Return the id of the user with this name or id. Raise `NotFound` if there is none."""
     users = services.issuer.users
     user = users.find_by_name(name) or users.find_by_id(name)

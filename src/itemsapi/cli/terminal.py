@@ -16,8 +16,8 @@ from typing import Protocol, TypeVar, cast
 
 import click
 
+from itemsapi.clock import rfc3339
 from itemsapi.control_characters import escape_control_characters
-from itemsapi.rest.fields import rfc3339
 
 Function = TypeVar("Function", bound=Callable[..., object])
 

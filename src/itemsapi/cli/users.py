@@ -3,19 +3,20 @@
 import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from itemsapi.accounts.models import COMMAND_LINE
-from itemsapi.accounts.repository import UserRecord
-from itemsapi.cli.context import open_own_users, serves_console
+from itemsapi.cli.context import open_own_users, operator, serves_console
 from itemsapi.cli.terminal import json_option, print_lines, print_result, print_table
 from itemsapi.clock import now
 from itemsapi.command_line import command_line
-from itemsapi.issuer.users import UserService
 from itemsapi.problems import ValidationFailed
-from itemsapi.services import Services
+
+if TYPE_CHECKING:
+    from itemsapi.accounts.repository import UserRecord
+    from itemsapi.composition import Services
+    from itemsapi.issuer.users import UserService
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -65,7 +66,7 @@ def add(
         password = services.users.generate_password(name) if given is None else given
         known_roles = _require_known_roles(services, roles)
         is_temporary = must_change or (services.settings.production and not from_stdin)
-        user = services.users.create(COMMAND_LINE, name, password, roles, temporary=is_temporary)
+        user = services.users.create(operator(), name, password, roles, temporary=is_temporary)
         note = temporary_note(services) if is_temporary else None
     lines = [f"Created {user.username}.", *_password_lines(password, note, from_stdin=from_stdin)]
     if not user.roles:
@@ -92,7 +93,7 @@ def disable(name: str) -> None:
     """Disable the user NAME: all sessions end, and the user cannot sign in."""
     with open_own_users() as services:
         users = services.users
-        users.change(COMMAND_LINE, users.get_by_name(name).id, None, disabled=True)
+        users.change(operator(), users.get_by_name(name).id, None, disabled=True)
     print_lines(f"Disabled {name}.")
 
 
@@ -102,7 +103,7 @@ def enable(name: str) -> None:
     """Enable the user NAME: the user can sign in again."""
     with open_own_users() as services:
         users = services.users
-        users.change(COMMAND_LINE, users.get_by_name(name).id, None, disabled=False)
+        users.change(operator(), users.get_by_name(name).id, None, disabled=False)
     print_lines(f"Enabled {name}.")
 
 
@@ -121,7 +122,7 @@ def set_password(name: str, *, from_stdin: bool, must_change: bool, as_json: boo
         password = services.users.generate_password(name) if given is None else given
         user = services.users.get_by_name(name)
         is_temporary = must_change or (services.settings.production and not from_stdin)
-        services.users.set_password(COMMAND_LINE, user.id, password, temporary=is_temporary)
+        services.users.set_password(operator(), user.id, password, temporary=is_temporary)
         user = services.users.get(user.id)
         note = temporary_note(services) if is_temporary else None
     lines = [
@@ -155,11 +156,11 @@ def _change_roles(name: str, change: Callable[[frozenset[str]], frozenset[str]])
     with open_own_users() as services:
         before = services.users.get_by_name(name)
         roles = change(frozenset(before.roles))
-        after = services.users.change(COMMAND_LINE, before.id, before.version, roles=roles)
+        after = services.users.change(operator(), before.id, before.version, roles=roles)
     print_lines(f"{after.username} has {' '.join(after.roles) or 'no role'}.")
 
 
-def _require_known_roles(services: Services, names: Iterable[str]) -> list[str]:
+def _require_known_roles(services: "Services", names: Iterable[str]) -> list[str]:
     """Return the names of all roles. Raise `Invalid`, which lists them, for an unknown role."""
     known_roles = [role.name for role in services.roles.all()]
     if unknown := sorted({*names}.difference(known_roles)):
@@ -168,12 +169,12 @@ def _require_known_roles(services: Services, names: Iterable[str]) -> list[str]:
     return known_roles
 
 
-def _add_role_hint(user: UserRecord, roles: Iterable[str]) -> str:
+def _add_role_hint(user: "UserRecord", roles: Iterable[str]) -> str:
     command = command_line(f"users add-role {user.username} ROLE")
     return f"Run {command}; the roles are {', '.join(roles)}."
 
 
-def _all_users(users: UserService) -> Iterator[UserRecord]:
+def _all_users(users: "UserService") -> "Iterator[UserRecord]":
     after = ""
     while page := users.list_page(after=after, limit=PAGE_SIZE):
         yield from page
@@ -201,7 +202,7 @@ def _read_password() -> str:
     return line
 
 
-def _row(user: UserRecord) -> dict[str, object]:
+def _row(user: "UserRecord") -> dict[str, object]:
     return {
         "id": user.id,
         "username": user.username,
@@ -214,14 +215,14 @@ def _row(user: UserRecord) -> dict[str, object]:
     }
 
 
-def _temporary_password_state(user: UserRecord) -> str | None:
+def _temporary_password_state(user: "UserRecord") -> str | None:
     """Return the state of a temporary password, None for a password that the user has chosen."""
     if user.password_expires_at is None:
         return None
     return "pending" if now() < user.password_expires_at else "expired"
 
 
-def temporary_note(services: Services) -> str:
+def temporary_note(services: "Services") -> str:
     """Return what a temporary password is good for, and where the user sets another one."""
     places = ["in the console"] * serves_console(services)
     places.append(f"POST {services.url_prefix}/me/password")

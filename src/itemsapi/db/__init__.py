@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
+from itemsapi.db.current_schema import check_schema, is_empty
 from itemsapi.db.engine import Database
 from itemsapi.db.joined_transaction import (
     HostConnection,
@@ -16,20 +17,16 @@ from itemsapi.db.joined_transaction import (
     run_after_commit,
 )
 from itemsapi.db.lookup import Lookup, Rows
+from itemsapi.db.ownership import Owner
+from itemsapi.db.schema_errors import MigrationFailed, SchemaOutdated, UpgradeNeeded
 from itemsapi.db.types import AnyRow, AutoNumber, BlueprintModel, Model, UtcDateTime
 from itemsapi.db.user_set import LAYER_USERS
 
 if TYPE_CHECKING:
-    from itemsapi.db.migrations import MigrationFailed
     from itemsapi.db.new_revision import create_revision, require_current_models
     from itemsapi.db.schema import (
-        Owner,
-        SchemaOutdated,
-        UpgradeNeeded,
-        check_schema,
         current_revision,
         downgrade,
-        is_empty,
         migrating,
         newest_revision,
         require_current_source,
@@ -73,7 +70,7 @@ __all__ = [
     "upgrade_all",
 ]
 
-_WITH_ALEMBIC = ("migrations", "new_revision", "schema")
+_WITH_ALEMBIC = ("schema", "new_revision")
 
 
 def __getattr__(name: str) -> object:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from itemsapi.command_line import command_line
+from itemsapi.operator_error import OperatorError
 from itemsapi.private_files import create, flush
 
 ReportSteps = Callable[[float], None]  # reports that steps are done
@@ -25,7 +26,7 @@ class Origin:
     users: str | None
 
 
-class BackupFailed(RuntimeError):
+class BackupFailed(OperatorError, RuntimeError):
     """A backup cannot be made, read or restored; the message says why, and what to do."""
 
 

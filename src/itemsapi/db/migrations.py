@@ -7,12 +7,11 @@ and no command for one set changes a table of another. The version table of an a
 shares the database, `alembic_version`, is none of ours.
 """
 
-import functools
 import re
 import traceback
 import warnings
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,13 +32,11 @@ from itemsapi.db.ownership import (
     VERSION_TABLE,
     target_schema,
 )
+from itemsapi.db.revision_files import ITEM_FOLDER, LAYER_FOLDER, environment
+from itemsapi.db.schema_errors import MigrationFailed
 from itemsapi.db.types import BlueprintModel, Model
 from itemsapi.observability.logging import summarize_error
 
-ENVIRONMENTS = (
-    Path(__file__).parents[1] / "migrations",
-    Path(__file__).parents[3] / "migrations",
-)
 MAX_ID_LENGTH = 32  # of the column in Alembic's version table
 
 # Strings and comments, within which no statement begins.
@@ -53,10 +50,6 @@ _TRANSACTION_END = re.compile(
 
 class TransactionEnded(RuntimeError):
     """A migration tries to commit or roll back the transaction, which other migrations share."""
-
-
-class MigrationFailed(RuntimeError):
-    """The migrations of the blueprints cannot be read, or one fails; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +69,7 @@ class Migrations:
     def config(self, connection: Connection | None = None) -> Config:
         """Return the configuration for Alembic's commands, which run on `connection`."""
         config = Config(cmd_opts=Namespace(quiet=True))
-        config.set_main_option("script_location", _quote(_environment()))
+        config.set_main_option("script_location", _quote(environment()))
         config.set_main_option("version_locations", _quote(self.folder.absolute()))
         config.set_main_option("path_separator", "newline")
         config.attributes["connection"] = connection
@@ -191,13 +184,13 @@ def _transaction_kept(connection: Connection) -> Iterator[None]:
 
 def layer_migrations() -> Migrations:
     """Return the migrations of the layer."""
-    folder = _environment() / "versions"
+    folder = environment() / LAYER_FOLDER
     return Migrations(folder, VERSION_TABLE, Model.metadata, LAYER_TABLES, "the database is")
 
 
 def item_migrations() -> Migrations:
     """Return the migrations of the Items API; its tables refer to those of the layer."""
-    folder, subject = _environment() / "items", "the tables of the Items API are"
+    folder, subject = environment() / ITEM_FOLDER, "the tables of the Items API are"
     return Migrations(folder, ITEM_VERSION_TABLE, Model.metadata, ITEM_TABLES, subject)
 
 
@@ -213,22 +206,6 @@ def blueprint_migrations(
     if database.migrations is None:
         return None
     return Migrations(database.migrations, BLUEPRINT_VERSION_TABLE, metadata)
-
-
-@functools.cache
-def _environment() -> Path:
-    return find_environment(ENVIRONMENTS)
-
-
-def find_environment(places: Sequence[Path]) -> Path:
-    """Return the folder with `env.py` and the template of new revisions.
-
-    Raise `MigrationFailed` if the package was installed without it.
-    """
-    for folder in places:
-        if folder.is_dir():
-            return folder
-    raise MigrationFailed(f"the folder {places[0]} is missing; install itemsapi again")
 
 
 def _quote(path: Path) -> str:

@@ -18,7 +18,8 @@ from itemsapi.db.engine import Database
 from itemsapi.db.enum_types import manage_enum_types
 from itemsapi.db.migrations import Migrations, blueprint_migrations
 from itemsapi.db.ownership import APPLICATION_VERSION_TABLE
-from itemsapi.db.schema import SchemaOutdated, migrating, require_newest
+from itemsapi.db.schema import migrating, require_newest
+from itemsapi.db.schema_errors import SchemaOutdated
 from itemsapi.settings import SettingsError
 
 RESERVED_PREFIXES = ("itemsapi_", APPLICATION_VERSION_TABLE)

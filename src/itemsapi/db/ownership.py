@@ -6,8 +6,13 @@ of our names is ours. The check covers the schema in which new tables are create
 """
 
 from collections.abc import Collection
+from typing import Literal
 
 from sqlalchemy import Connection, inspect, select, table
+
+from itemsapi.operator_error import OperatorError
+
+Owner = Literal["layer", "items", "blueprints"]  # of tables
 
 VERSION_TABLE = "itemsapi_alembic_version"
 ITEM_VERSION_TABLE = "itemsapi_item_version"
@@ -57,7 +62,7 @@ FILLED_AT_START = {
 }
 
 
-class SchemaConflict(RuntimeError):
+class SchemaConflict(OperatorError, RuntimeError):
     """Our tables cannot be created here; the message says what to do. Nothing was changed."""
 
 

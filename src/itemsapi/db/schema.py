@@ -3,7 +3,6 @@
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 from alembic import command
 from alembic.config import Config
@@ -14,7 +13,6 @@ from sqlalchemy.orm import Session
 from itemsapi.command_line import command_line
 from itemsapi.db.engine import Database, translate_errors
 from itemsapi.db.migrations import (
-    MigrationFailed,
     Migrations,
     blueprint_migrations,
     item_migrations,
@@ -22,28 +20,19 @@ from itemsapi.db.migrations import (
     own_migrations,
 )
 from itemsapi.db.ownership import (
+    Owner,
     explain_error,
-    relation_names,
     require_own_tables,
     sqlstate,
 )
+from itemsapi.db.schema_errors import MigrationFailed, SchemaOutdated, UpgradeNeeded
 from itemsapi.db.sqlite import MIGRATION_TIMEOUT_SECONDS, is_busy
 from itemsapi.problems import DatabaseUnavailable
 
 SCHEMA_LOCK_ID = 7_200  # of the advisory lock around migrations
 LOCK_NOT_AVAILABLE = "55P03"  # SQLSTATE
 
-Owner = Literal["layer", "items", "blueprints"]  # of tables
-
 _CHANGES = text("SELECT total_changes()")  # rows that the connection changed
-
-
-class SchemaOutdated(RuntimeError):
-    """The tables are missing or have another revision; the message says what to do."""
-
-
-class UpgradeNeeded(SchemaOutdated):
-    """The tables are missing, or older than this version needs: `db upgrade` mends it."""
 
 
 def upgrade(database: Database, revision: str | None = None, *, of: Owner = "layer") -> None:
@@ -174,12 +163,6 @@ def revisions(database: Database, owner: Owner) -> tuple[str | None, str | None]
     return None
 
 
-def is_empty(database: Database) -> bool:
-    """Return whether the schema has no table or view at all."""
-    with translate_errors(), database.engine.connect() as connection:
-        return not relation_names(connection)
-
-
 @functools.cache
 def newest_revision() -> str:
     """Return the newest revision of this version of the package; it is read once."""
@@ -188,7 +171,7 @@ def newest_revision() -> str:
     return revision
 
 
-def check_schema(database: Database) -> None:
+def require_newest_schema(database: Database) -> None:
     """Raise `SchemaOutdated` unless the tables of this application have the newest revisions.
 
     Raise `DatabaseUnavailable` if they are for other users.

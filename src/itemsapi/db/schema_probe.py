@@ -7,7 +7,9 @@ use; a downgrade makes them older, which a new process cannot.
 import threading
 import time
 
+from itemsapi.db.current_schema import is_current
 from itemsapi.db.engine import Database
+from itemsapi.db.schema_errors import MigrationFailed, SchemaOutdated
 from itemsapi.db.writable_probe import PROBE_INTERVAL_SECONDS
 from itemsapi.problems import DatabaseUnavailable
 
@@ -37,10 +39,13 @@ class SchemaProbe:
 
     def _find_fault(self) -> str:
         """Return what is wrong with the tables; nothing for newer ones."""
-        from itemsapi.db import migrations, schema  # noqa: PLC0415 - they import Alembic
+        with self._database.reading() as connection:
+            if is_current(self._database, connection):
+                return ""
+        from itemsapi.db import schema  # noqa: PLC0415 - it imports Alembic
 
         try:
             schema.require_usable_schema(self._database)
-        except (schema.SchemaOutdated, migrations.MigrationFailed) as error:
+        except (SchemaOutdated, MigrationFailed) as error:
             return str(error)
         return ""

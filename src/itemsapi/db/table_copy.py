@@ -20,6 +20,7 @@ from itemsapi.db.backup_file import BeginTask
 from itemsapi.db.sqlite import is_busy
 from itemsapi.db.types import AnyRow
 from itemsapi.observability.logging import summarize_error
+from itemsapi.operator_error import OperatorError
 
 BATCH_ROWS = 1000
 LOCK_TIMEOUT_SECONDS = 1.0  # for another process that has the file open
@@ -28,7 +29,7 @@ _SEQUENCE = text("SELECT pg_get_serial_sequence(:table, :column)")
 _SET_SEQUENCE = text("SELECT setval(CAST(:sequence AS regclass), :number)")
 
 
-class CopyFailed(RuntimeError):
+class CopyFailed(OperatorError, RuntimeError):
     """Data cannot be copied to another database; the message says why, and what to do."""
 
 

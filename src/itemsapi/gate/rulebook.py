@@ -16,17 +16,20 @@ from itemsapi.gate.routes import methods_with_views
 from itemsapi.gate.rules import BY_ACCESS_TOKEN, Rule, each_once
 from itemsapi.gate.shadowed_routes import shadowed_routes
 from itemsapi.gate.skipped_decorators import skipped_decorators
+from itemsapi.operator_error import OperatorError
 from itemsapi.problems import RouteUnguarded
 from itemsapi.tokens.scopes import PASSWORD_CHANGE, Scope
 
 
-class RulesInvalid(RuntimeError):
+class RulesInvalid(OperatorError, RuntimeError):
     """The rules have faults: a route lacks one, has two, or names an unknown scope or credential.
 
     Each fault is a line. `create_app` and `AuthLayer.seal` raise it. Without `seal` the application
     starts, logs each fault as `access_rule_fault`, and refuses routes without exactly one rule with
     `problems.RouteUnguarded`; in debug and testing their requests raise this.
     """
+
+    list_heading = "faults in the access rules"
 
 
 @dataclass(frozen=True, slots=True)

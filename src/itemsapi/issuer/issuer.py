@@ -1,7 +1,9 @@
 """The issuer: the services that every use case needs, and the tokens that it returns."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from itemsapi.accounts.passwords import PasswordService
 from itemsapi.accounts.users import UserAccount
@@ -13,7 +15,6 @@ from itemsapi.issuer.additional_claims import AdditionalClaims, LoadedClaims
 from itemsapi.issuer.user_source import UserSource
 from itemsapi.problems import ClaimsUnavailable, ScopeInvalid
 from itemsapi.settings import Settings
-from itemsapi.tokens.jwt import TokenCodec
 from itemsapi.tokens.revocation import RevocationFeed
 from itemsapi.tokens.rotation import RotationLimits
 from itemsapi.tokens.scopes import (
@@ -23,6 +24,9 @@ from itemsapi.tokens.scopes import (
     format_scopes,
     parse_scopes,
 )
+
+if TYPE_CHECKING:
+    from itemsapi.tokens.jwt import TokenCodec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +38,17 @@ class Issuer:
     clock: Clock
     users: UserSource
     password_service: PasswordService
-    token_codec: TokenCodec
+    load_token_codec: "Callable[[], TokenCodec]"  # returns the same one each time
     revocation_feed: RevocationFeed
     attempt_limiter: AttemptLimiter
     audit: Audit
     scope_registry: ScopeRegistry
     additional_claims: AdditionalClaims = field(default_factory=AdditionalClaims)
+
+    @property
+    def token_codec(self) -> "TokenCodec":
+        """The codec of the tokens; commands that issue none never load it."""
+        return self.load_token_codec()
 
     def known_scopes(self) -> frozenset[str]:
         """Return the names of all scopes of the application and its blueprints."""

@@ -23,6 +23,7 @@ from itemsapi.gate import openapi
 from itemsapi.gate.credentials import Credential
 from itemsapi.gate.guarded_views import current_request
 from itemsapi.observability.metrics import count_request
+from itemsapi.operator_error import OperatorError
 from itemsapi.rest import error_handlers
 from itemsapi.rest.blueprint import IdConverter
 from itemsapi.rest.default_headers import (
@@ -48,7 +49,7 @@ from itemsapi.rest.request import Request
 from itemsapi.settings import Settings
 
 
-class DocumentInvalid(RuntimeError):
+class DocumentInvalid(OperatorError, RuntimeError):
     """The OpenAPI document cannot be built: a view declares something that it cannot express."""
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import flask_smorest.fields
 from marshmallow import fields
 
+from itemsapi.clock import rfc3339
 from itemsapi.control_characters import (
     MULTILINE_PATTERN,
     SINGLE_LINE_PATTERN,
@@ -141,13 +142,6 @@ class Id(fields.String):
         if not isinstance(value, str) or not self._compiled.fullmatch(value):
             raise self.make_error("invalid_id", input=value)
         return str(value)
-
-
-def rfc3339(time: datetime) -> str:
-    """Format a time in UTC with the letter Z; a time without an offset counts as UTC."""
-    if time.tzinfo is not UTC:
-        time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-    return time.isoformat()[: -len("+00:00")] + "Z"
 
 
 class Upload(flask_smorest.fields.Upload):  # type: ignore[misc]  # Flask-Smorest has no types

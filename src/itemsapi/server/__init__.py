@@ -8,6 +8,7 @@ occupying a thread (ADR 7):
     listening       the socket that all workers share
     metrics_folder  the folder in which the workers count together
     worker          what runs in a worker process
+    allocator       gives the memory of password hashes back
     bridge          ASGI on one side, WSGI on the other
     exchange        one request and its response
     bodies          request bodies, received under a deadline and a budget

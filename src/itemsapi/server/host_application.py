@@ -4,7 +4,7 @@ The application of `create_app` has a middleware that does this and more, which 
 answers of another application.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from flask import Flask
@@ -16,8 +16,6 @@ from itemsapi.services import services_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-AppFactory = Callable[[], Flask]  # a worker calls it in its own process
 
 
 def behind_server(app: Flask) -> "WSGIApplication":

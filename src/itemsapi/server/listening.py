@@ -9,12 +9,14 @@ import socket
 import sys
 from typing import Final
 
+from itemsapi.operator_error import OperatorError
+
 MAX_CONNECTIONS: Final = 4096  # waiting to be accepted, and open in one worker
 OTHER_FILES: Final = 128  # that a worker opens besides its connections
 SEND_TIMEOUT_MILLISECONDS: Final = 30_000  # within which a client has to read sent data (S-111)
 
 
-class CannotListen(OSError):
+class CannotListen(OperatorError, OSError):
     """It is impossible to listen on the address; the message says why."""
 
 

@@ -19,17 +19,20 @@ FOLDER_PREFIX: Final = "itemsapi-metrics-"
 LOCK_NAME: Final = "service.lock"  # held by the service that the folder belongs to
 
 
+def require_metrics() -> None:
+    """Raise `SettingsError` if requests cannot be counted in the folder that an operator set."""
+    with extra("metrics", "the service"):
+        from itemsapi.observability.prometheus import folder_error  # noqa: PLC0415 - an extra
+    if folder_error:
+        raise SettingsError(f"{FOLDER_VARIABLE} cannot be used: {folder_error}")
+
+
 @contextmanager
 def shared_folder(workers: int) -> Iterator[None]:
     """Provide the folder to several workers. Raise `SettingsError` if there is none.
 
     Folders that killed services left behind are removed.
     """
-    # Now, while the variable is not set: this process serves nothing, so it counts in no file.
-    with extra("metrics", "the service"):
-        from itemsapi.observability.prometheus import folder_error  # noqa: PLC0415 - an extra
-    if folder_error:
-        raise SettingsError(f"{FOLDER_VARIABLE} cannot be used: {folder_error}")
     if workers == 1 or FOLDER_VARIABLE in os.environ:
         yield
         return

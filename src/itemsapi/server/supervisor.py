@@ -25,10 +25,9 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer, WorkerProcess
 
 from itemsapi.observability.logging import log
-from itemsapi.server.host_application import AppFactory
 from itemsapi.server.listening import raise_file_limit
 from itemsapi.server.reentrant_event import ReentrantEvent
-from itemsapi.server.worker import load_application
+from itemsapi.server.worker import AppFactory, load_application
 
 HEADER_TIMEOUT_MILLISECONDS: Final = 10_000  # for a client to send its headers (R-14)
 MAX_HEADER_BYTES: Final = 64 * 1024  # the application accepts less, with a problem response
@@ -101,6 +100,8 @@ class Supervisor(MPServer):
         """Start the workers; a Ctrl-C at the terminal is for this process alone."""
         with _sigint_blocked():
             super()._spawn_workers(spawn_target, target_loader)  # type: ignore[no-untyped-call]  # as above
+        # It may have waited since before the handlers were there (`itemsapi serve`).
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     def _stop_workers(self) -> None:
         """Let the workers finish the requests in flight; kill those that take too long."""

@@ -5,18 +5,32 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from itemsapi.observability.logging import LOGGER, write_log_lines
-from itemsapi.server.bridge import Bridge
-from itemsapi.server.host_application import AppFactory, behind_server
-from itemsapi.services import EXTENSION
+from itemsapi.server.allocator import return_large_blocks
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from itemsapi.server.bridge import Bridge
+
+AppFactory = Callable[[], "Flask"]  # a worker calls it in its own process
+
+# ruff: noqa: PLC0415 - the supervisor imports this module, and no application
 
 
-def load_application(create: AppFactory, threads: int, workers: int) -> Bridge:
+def load_application(create: AppFactory, threads: int, workers: int) -> "Bridge":
     """Return the bridge to the application that `create` returns in this process."""
+    from itemsapi.server.bridge import Bridge
+    from itemsapi.server.host_application import behind_server
+    from itemsapi.services import services_of
+
+    return_large_blocks()
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     app = create()
-    settings = app.extensions[EXTENSION].settings
+    settings = services_of(app).settings
     if settings.access_log and not LOGGER.hasHandlers():  # of an application without logging
         write_log_lines(as_json=settings.logs_json)
     hold_sigterm_until_the_loop_runs()

@@ -17,7 +17,8 @@ from jwt.algorithms import get_default_algorithms
 from sqlalchemy import func, select
 
 from itemsapi.clock import new_id, unix_seconds
-from itemsapi.services import Services, services_of
+from itemsapi.composition import Services
+from itemsapi.services import services_of
 from itemsapi.testing.application import seal
 from itemsapi.tokens.claims import MAX_LIFETIME_SECONDS
 from itemsapi.tokens.keys import Key

@@ -18,6 +18,7 @@ from itemsapi.audit import Audit
 from itemsapi.clock import Clock
 from itemsapi.command_line import command_line
 from itemsapi.db import AnyRow, Database, Model
+from itemsapi.operator_error import OperatorError
 from itemsapi.settings import Settings, SettingsError
 from itemsapi.tokens.keys import Key, generate_key
 from itemsapi.tokens.secret_keys import SecretKey, SecretKeys
@@ -34,7 +35,7 @@ SECRET_REVOKED: Final = "crypto_secret_revoked"  # noqa: S105 - as above
 KEY_LOCK_ID = 7_201  # of the advisory lock around changes of keys
 
 
-class RotationTooEarly(RuntimeError):
+class RotationTooEarly(OperatorError, RuntimeError):
     """The next key was published too recently; it may be used for signing after `wait` seconds."""
 
     def __init__(self, wait: float) -> None:
@@ -43,7 +44,7 @@ class RotationTooEarly(RuntimeError):
         super().__init__(f"the next key may be used for signing after {wait:.0f} s")
 
 
-class KeyUnknown(LookupError):
+class KeyUnknown(OperatorError, LookupError):
     """There is no key with this `kid`, or it is already withdrawn."""
 
     def __init__(self, kid: str) -> None:
@@ -51,7 +52,7 @@ class KeyUnknown(LookupError):
         super().__init__(f"there is no key {kid}, or it is withdrawn already")
 
 
-class SecretInUse(RuntimeError):
+class SecretInUse(OperatorError, RuntimeError):
     """The secret that is to be revoked is still one of the settings."""
 
     def __init__(self) -> None:
@@ -62,7 +63,7 @@ class SecretInUse(RuntimeError):
         )
 
 
-class NoSecretInUse(RuntimeError):
+class NoSecretInUse(OperatorError, RuntimeError):
     """The database has no keys, so nothing shows whether the secret to revoke is still set."""
 
     def __init__(self) -> None:

@@ -25,7 +25,7 @@ from werkzeug.serving import make_server
 from itemsapi import AuthLayer, Scope, SqlUsers, current_caller, public, requires, signed_in
 from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.db import upgrade
-from itemsapi.services import Services
+from itemsapi.composition import Services
 
 PASSWORD = "plain horse battery staple"
 SECRET = "t3st-only-0123456789-abcdefghijklmnopqrstuvwxyz"

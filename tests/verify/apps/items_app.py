@@ -20,8 +20,8 @@ from werkzeug.wrappers import Request, Response
 from itemsapi import create_app
 from itemsapi.accounts.models import COMMAND_LINE
 from itemsapi.clock import now
+from itemsapi.composition import build_services
 from itemsapi.db import upgrade
-from itemsapi.services import build_services
 from itemsapi.settings import Settings
 
 FAULTS = (
