@@ -15,7 +15,7 @@ from itemsapi.db.joined_transaction import (
     host_connection,
     run_after_commit,
 )
-from itemsapi.db.lookup import Lookup, Rows
+from itemsapi.db.lookup import Lookup, Rows, fetch, fetch_first
 from itemsapi.db.types import AnyRow, AutoNumber, BlueprintModel, Model, UtcDateTime
 from itemsapi.db.user_set import LAYER_USERS
 
@@ -59,6 +59,8 @@ __all__ = [
     "create_revision",
     "current_revision",
     "downgrade",
+    "fetch",
+    "fetch_first",
     "has_joined",
     "host_connection",
     "is_empty",

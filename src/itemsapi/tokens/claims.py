@@ -128,10 +128,10 @@ def parse_payload(token: str, error: type[Problem]) -> dict[str, Any]:
 
 def _is_canonical(part: str) -> bool:
     """Return whether a part is the canonical base64url of its bytes: no unused bits at the end."""
-    return base64.urlsafe_b64encode(_decode_base64url(part)).rstrip(b"=").decode() == part
+    return base64.urlsafe_b64encode(decode_base64url(part)).rstrip(b"=").decode() == part
 
 
-def _decode_base64url(part: str) -> bytes:
+def decode_base64url(part: str) -> bytes:
     """Decode base64url; the alphabet was checked, so only an impossible length can fail."""
     try:
         return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
@@ -141,7 +141,7 @@ def _decode_base64url(part: str) -> bytes:
 
 def _parse_object(part: str, error: type[Problem]) -> dict[str, Any]:
     """Parse one JSON object: UTF-8 without BOM, no duplicate name, no NaN (RFC 7519 section 4)."""
-    raw = _decode_base64url(part)
+    raw = decode_base64url(part)
     if _count_brackets(raw) > MAX_JSON_BRACKETS:
         raise error
     try:
