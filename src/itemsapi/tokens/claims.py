@@ -109,7 +109,8 @@ def parse_header(token: str, typ: str, error: type[Problem]) -> dict[str, Any]:
 
     Sources: S-022, S-026.
     """
-    if len(token) > MAX_TOKEN_LENGTH or not COMPACT_FORM.fullmatch(token):
+    require_length(token, error)
+    if not COMPACT_FORM.fullmatch(token):
         raise error
     if not all(_is_canonical(part) for part in token.split(".")):
         raise error
@@ -119,6 +120,12 @@ def parse_header(token: str, typ: str, error: type[Problem]) -> dict[str, Any]:
     if header["typ"].lower() not in {typ, f"application/{typ}"}:
         raise error
     return header
+
+
+def require_length(token: str, error: type[Problem]) -> None:
+    """Raise `error` for a token that is too long for any view."""
+    if len(token) > MAX_TOKEN_LENGTH:
+        raise error
 
 
 def parse_payload(token: str, error: type[Problem]) -> dict[str, Any]:
