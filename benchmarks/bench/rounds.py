@@ -20,14 +20,12 @@ from bench.environments import data_of, fill, python_of, variables_of
 from bench.postgres import new_database
 from bench.servers import serving
 from bench.wrk import Load, Request, RequestsRefused, Speed, require_tools, run
-from itemsapi.gate.authenticate import MAX_REMEMBERED_TOKENS
+from itemsapi.gate.token_cache import MAX_TOKENS
 
 CASES = ("list", "one", "login", "refresh")
 # Of a sign-in no more than this service lets wait: it hashes one password at a time.
 CONNECTIONS = {"list": 16, "one": 16, "login": 2, "refresh": 8}
-FRESH_TOKENS = (
-    MAX_REMEMBERED_TOKENS * 5 // 4
-)  # used in turn, so that each is forgotten before its turn
+FRESH_TOKENS = MAX_TOKENS * 5 // 4  # used in turn, so that each is forgotten before its turn
 Samples = dict[str, dict[str, list[Speed]]]  # of each case and contestant, one a round
 
 

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 from bench.dataset import PASSWORD, items_of, user_names
 from itemsapi import db
 from itemsapi.accounts.models import COMMAND_LINE
+from itemsapi.composition import Services
 from itemsapi.items import search_index
 from itemsapi.items.models import Item, ItemDraft, column_values
 from itemsapi.observability.logging import set_log_level
-from itemsapi.services import Services
 
 _TABLE = Item.core()
 DRAFT_FIELDS = ("name", "description", "sku", "price", "currency", "quantity")

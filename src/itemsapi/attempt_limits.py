@@ -4,12 +4,14 @@ Limits apply across workers and restarts. An attempt is reserved *before* the se
 and counts while it is reserved: a hundred parallel attempts cannot exceed the limit (S-045). A
 failed attempt is counted permanently; any other is released. A reservation that could not be
 released, because the database was unavailable or the process was killed, expires (S-079).
+
+An attempt under a key that was exhausted a moment ago is rejected without the database.
 """
 
 import hashlib
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +21,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.clock import Clock, new_id
 from itemsapi.db import Database, Model, UtcDateTime
+from itemsapi.exhausted_keys import ExhaustedKeys
 from itemsapi.problems import DatabaseUnavailable, TooManyRequests
 
 RESERVATION_LIFETIME = timedelta(seconds=30)  # longer than any attempt takes
@@ -62,6 +65,11 @@ class Limit:
     def digest(self) -> str:
         """The hash under which the key is stored, so that no name or address is stored in clear."""
         return hashlib.sha256("\0".join(self.key).encode()).hexdigest()
+
+    @property
+    def exhausted_key(self) -> str:
+        """The key for the memory of exhausted keys: the same one may have several limits."""
+        return f"{self.digest} {self.max_failures}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +122,7 @@ class AttemptLimiter:
         """Count in a database, by a clock."""
         self._database, self._clock = database, clock
         self._unreleased = deque[str](maxlen=MAX_UNRELEASED)  # ids to delete from the database
+        self._exhausted = ExhaustedKeys()
 
     def reserve(self, limits: Iterable[Limit]) -> Reservation:
         """Reserve an attempt under all limits, or raise `TooManyRequests` and reserve none.
@@ -123,11 +132,11 @@ class AttemptLimiter:
         """
         now, reservation_id = self._clock(), new_id()
         ordered = tuple(sorted(limits, key=lambda limit: limit.digest))  # one order: no deadlock
+        _require_attempt(ordered, [self._known_wait_seconds(limit, now) for limit in ordered])
         try:
             with self._releasing_transaction() as tx:
                 waits = [self._wait_seconds(tx, limit, now) for limit in ordered]
-                if any(wait and limit.enforced for wait, limit in zip(waits, ordered, strict=True)):
-                    raise TooManyRequests(max(waits))
+                _require_attempt(ordered, waits)
                 expires_at = now + RESERVATION_LIFETIME
                 tx.execute(
                     _RESERVE,
@@ -164,20 +173,25 @@ class AttemptLimiter:
         counted = zip(reservation.limits, failures, strict=True)
         return [limit for limit, count in counted if count == limit.max_failures]
 
+    def _known_wait_seconds(self, limit: Limit, now: datetime) -> int:
+        """Return the seconds to wait for a key that was exhausted a moment ago; 0 for any other."""
+        started_at = self._exhausted.started_at(limit.exhausted_key, now)
+        if started_at is None or not _is_current(limit, started_at, now):
+            return 0
+        return _seconds_until(started_at + limit.window, now)
+
     def _wait_seconds(self, tx: Session, limit: Limit, now: datetime) -> int:
         """Lock the key and return the seconds until it allows another attempt."""
         row = tx.execute(_LOCK, {"key": limit.digest, "now": now}).one()
-        bounds = _window_bounds(limit, now)
-        allowed_at: datetime = row.started_at + limit.window
-        failures = row.failures if bounds["stale"] < row.started_at <= bounds["ahead"] else 0
-        if failures < limit.max_failures:
-            # Ignore a reservation that expires later: it was made while a clock was wrong.
-            times = {"now": now, "ahead": now + RESERVATION_LIFETIME + MAX_CLOCK_SKEW}
-            pending = tx.execute(_PENDING, times | {"key": limit.digest}).one()
-            if failures + pending.pending < limit.max_failures:
-                return 0
-            allowed_at = pending.first
-        return math.ceil((allowed_at - now).total_seconds())
+        failures = row.failures if _is_current(limit, row.started_at, now) else 0
+        if failures >= limit.max_failures:
+            self._exhausted.remember(limit.exhausted_key, row.started_at, now)
+            return _seconds_until(row.started_at + limit.window, now)
+        # Ignore a reservation that expires later: it was made while a clock was wrong.
+        times = {"now": now, "ahead": now + RESERVATION_LIFETIME + MAX_CLOCK_SKEW}
+        pending = tx.execute(_PENDING, times | {"key": limit.digest}).one()
+        is_allowed = failures + pending.pending < limit.max_failures
+        return 0 if is_allowed else _seconds_until(pending.first, now)
 
     @contextmanager
     def _releasing_transaction(self) -> Iterator[Session]:
@@ -194,6 +208,22 @@ class AttemptLimiter:
         except BaseException:
             self._unreleased.extend(ids)
             raise
+
+
+def _require_attempt(limits: Sequence[Limit], waits: Sequence[int]) -> None:
+    """Raise `TooManyRequests` if an enforced limit has to wait; all of them tell how long."""
+    if any(wait and limit.enforced for wait, limit in zip(waits, limits, strict=True)):
+        raise TooManyRequests(max(waits))
+
+
+def _seconds_until(time: datetime, now: datetime) -> int:
+    return math.ceil((time - now).total_seconds())
+
+
+def _is_current(limit: Limit, started_at: datetime, now: datetime) -> bool:
+    """Return whether failures of a window that started then count now."""
+    bounds = _window_bounds(limit, now)
+    return bounds["stale"] < started_at <= bounds["ahead"]
 
 
 def _window_bounds(limit: Limit, now: datetime) -> dict[str, datetime]:

@@ -5,8 +5,7 @@ from collections.abc import Callable
 import pytest
 from flask_jwt_extended import decode_token
 
-from itemsapi.clock import new_id
-from itemsapi.problems import GateUnavailable, RefreshInvalid, TokenInvalid
+from itemsapi.problems import RefreshInvalid, TokenInvalid
 from itemsapi.testing.tokens import decode_part, sign
 from itemsapi.tokens.keys import Key, derive_key, symmetric_key
 from support.app_factory import Backend
@@ -99,20 +98,3 @@ def test_flask_jwt_extended_uses_our_keys_only(forge: TokenForger) -> None:
     token = forge.with_header(kid="of-nobody")
     with forge.backend.app.app_context(), pytest.raises(TokenInvalid):
         decode_token(token)
-
-
-def test_a_token_gets_503_when_the_keys_become_unavailable_meanwhile(
-    forge: TokenForger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not 401, so that the client keeps it (S-003)."""
-    key_set = forge.backend.services.key_set
-    find, looks = key_set.find, iter([True])
-
-    def once(kid: str) -> Key | None:
-        if next(looks, None):
-            return find(kid)
-        raise GateUnavailable
-
-    monkeypatch.setattr(key_set, "find", once)
-    response = forge.backend.bearer_client(forge.with_claims(jti=new_id())).get("/vault")
-    assert (response.status_code, forge.vault.calls) == (503, 0)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import delete, func, insert, select, text
 
 from itemsapi.attempt_limits import AttemptCounter, AttemptLimiter, Limit, PendingAttempt
 from itemsapi.db import Database
@@ -269,3 +269,72 @@ def test_an_attempt_is_released_later_when_the_database_was_away(
             limiter.release(first)
     limiter.release(limiter.reserve([Limit(("client",), 1, WINDOW)]))
     assert count_pending(database) == 0
+
+
+def test_an_exhausted_key_is_rejected_without_the_database(
+    database: Database, limiter: AttemptLimiter
+) -> None:
+    """A storm of rejected attempts must not delay those who write (S-155)."""
+    fail(database, limiter)
+    fail(database, limiter)
+    wait_of(limiter)
+    with failing_database(database) as steps:
+        assert wait_of(limiter) == ONE_WINDOW
+    assert steps.count == 0
+
+
+def test_a_reserved_attempt_exhausts_no_key_in_memory(
+    database: Database, limiter: AttemptLimiter
+) -> None:
+    """It may succeed, and then the next one is allowed (S-079)."""
+    fail(database, limiter)
+    pending = limiter.reserve([TWO])
+    assert wait_of(limiter) == 30
+    limiter.release(pending)
+    assert wait_of(limiter) == 0
+
+
+def test_a_limit_that_is_not_enforced_is_not_rejected_from_memory(
+    database: Database, limiter: AttemptLimiter
+) -> None:
+    """A known client may still sign in; the attempt is reserved each time (S-044)."""
+    one = Limit(("user", "ada"), 1, WINDOW, enforced=False)
+    fail(database, limiter, one)
+    assert [limiter.reserve([one]).wait_seconds for _ in range(2)] == [ONE_WINDOW] * 2
+    assert count_pending(database) == 2
+
+
+@pytest.mark.parametrize(("seconds", "waits"), [(4, True), (5, False), (-1, False)])
+def test_an_exhausted_key_is_read_again_after_five_seconds(
+    database: Database, limiter: AttemptLimiter, clock: MovableClock, seconds: int, waits: bool
+) -> None:
+    """A backup was restored, rows were deleted, or the clock was set back (R-19, R-28)."""
+    fail(database, limiter)
+    fail(database, limiter)
+    wait_of(limiter)
+    with database.transaction() as tx:
+        tx.execute(delete(AttemptCounter.core()))
+    clock.advance(seconds=seconds)
+    assert (wait_of(limiter) > 0) is waits
+
+
+def test_a_key_in_memory_is_allowed_when_its_window_is_over(
+    database: Database, limiter: AttemptLimiter, clock: MovableClock
+) -> None:
+    """To the second, although it was read a moment before (S-044)."""
+    fail(database, limiter)
+    fail(database, limiter)
+    clock.advance(seconds=ONE_WINDOW - 1)
+    assert wait_of(limiter) == 1
+    clock.advance(seconds=2)
+    assert wait_of(limiter) == 0
+
+
+def test_a_higher_limit_of_an_exhausted_key_is_not_rejected(
+    database: Database, limiter: AttemptLimiter
+) -> None:
+    """The memory is of a key and a limit (S-045)."""
+    fail(database, limiter)
+    fail(database, limiter)
+    wait_of(limiter)
+    assert wait_of(limiter, Limit(TWO.key, 3, WINDOW)) == 0

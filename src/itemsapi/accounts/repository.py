@@ -19,7 +19,7 @@ from itemsapi.accounts.models import (
     normalize_username,
 )
 from itemsapi.accounts.users import UserAccount
-from itemsapi.db import AnyRow
+from itemsapi.db import AnyRow, Lookup, fetch
 
 Reader = Connection | Session
 
@@ -36,7 +36,7 @@ _COLUMNS = (
 )
 _BY_NAME = select(*_COLUMNS).where(_user.c.username == bindparam("name"))
 _BY_ID = select(*_COLUMNS).where(_user.c.id == bindparam("id"))
-_WITH_SCOPES = (
+_WITH_SCOPES = Lookup(
     select(*_COLUMNS, _role.c.everything, _role_scope.c.scope)
     .select_from(_user)
     .outerjoin(_user_role, _user_role.c.user_id == _user.c.id)
@@ -93,7 +93,7 @@ def find_with_scopes(
     tx: Reader, user_id: str, known: Iterable[str]
 ) -> tuple[UserAccount | None, frozenset[str]]:
     """Find a user by id, with the scopes of their roles that the application knows."""
-    rows = tx.execute(_WITH_SCOPES, {"id": user_id}).all()
+    rows = fetch(tx, _WITH_SCOPES, {"id": user_id})
     known = frozenset(known)
     if any(row.everything for row in rows):
         return _account(rows[0]), known

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import BigInteger, Connection, String, bindparam, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from itemsapi.db import AnyRow, Model
+from itemsapi.db import AnyRow, Lookup, Model, fetch_first
 from itemsapi.user_ids import MAX_USER_ID_LENGTH
 
 MAX_DIGESTS = 16  # of the current hash, and of those that sign-ins at the same time may store
@@ -67,7 +67,7 @@ _table = StoredUserState.core()
 _READ = select(_table.c.epoch, _table.c.password_digests).where(
     _table.c.user_id == bindparam("user_id")
 )
-_LOCK = _READ.with_for_update()
+_LOCK = Lookup(_READ.with_for_update())
 _CREATE = text(
     "INSERT INTO itemsapi_user_state (user_id, epoch) VALUES (:user_id, 0)"
     " ON CONFLICT (user_id) DO NOTHING"
@@ -94,10 +94,10 @@ def read_user_state(connection: Connection, user_id: str) -> UserState:
 
 def lock_user(tx: Session, user_id: str) -> UserState:
     """Lock a user until the transaction ends; return their state. Create the row if needed."""
-    row = tx.execute(_LOCK, {"user_id": user_id}).first()
+    row = fetch_first(tx, _LOCK, {"user_id": user_id})
     if row is None:
         tx.execute(_CREATE, {"user_id": user_id})
-        row = tx.execute(_LOCK, {"user_id": user_id}).first()
+        row = fetch_first(tx, _LOCK, {"user_id": user_id})
     return _state(row)
 
 

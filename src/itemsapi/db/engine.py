@@ -30,7 +30,7 @@ from itemsapi.db.joined_transaction import (
     join_transaction,
     require_read_committed,
 )
-from itemsapi.db.lookup import Lookup, Parameters, Rows, SqliteReader
+from itemsapi.db.lookup import Lookup, Parameters, Rows, SqliteReader, use_driver
 from itemsapi.db.url import parse_database_url
 from itemsapi.db.user_set import UserSet
 from itemsapi.db.writable_probe import WritableProbe
@@ -105,7 +105,9 @@ class Database:
     @contextmanager
     def _own_transaction(self) -> Iterator[Session]:
         with self._transaction(self._write_engine) as tx:
-            self.user_set.require(tx.connection())
+            connection = tx.connection()
+            self.user_set.require(connection)
+            use_driver(tx, connection)
             yield tx
 
     def _migration(self) -> AbstractContextManager[Session]:
@@ -233,15 +235,15 @@ def translate_errors(subject: str = "database", *, if_table_is_missing: str = ""
         if getattr(error.orig, "sqlstate", None) in SCHEMA_ERRORS:
             raise DatabaseUnavailable(cause=_cause(error, subject, if_table_is_missing)) from error
         raise
-    except exc.OperationalError as error:
-        if sqlite.is_statement_error(error.orig):
+    except (exc.OperationalError, sqlite3.Error) as error:
+        if sqlite.is_statement_error(getattr(error, "orig", error)):
             raise
         raise DatabaseUnavailable(cause=_cause(error, subject, if_table_is_missing)) from error
     except (exc.DBAPIError, exc.TimeoutError) as error:
         raise DatabaseUnavailable(cause=_cause(error, subject, if_table_is_missing)) from error
 
 
-def _cause(error: exc.SQLAlchemyError, subject: str, if_table_is_missing: str) -> str:
+def _cause(error: Exception, subject: str, if_table_is_missing: str) -> str:
     """Return what failed, and what to do if a table or file is missing, or SQLite is locked."""
     message, advice = summarize_error(error), []
     if _is_table_missing(error, message):
@@ -255,7 +257,7 @@ def _cause(error: exc.SQLAlchemyError, subject: str, if_table_is_missing: str) -
     return "; ".join([f"{subject}: {message}", *advice])
 
 
-def _is_table_missing(error: exc.SQLAlchemyError, message: str) -> bool:
+def _is_table_missing(error: Exception, message: str) -> bool:
     sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None)
     return sqlstate == TABLE_MISSING or sqlite.TABLE_MISSING in message
 

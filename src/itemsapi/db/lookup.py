@@ -1,32 +1,45 @@
-"""Look-ups: SELECT statements that never change, for the queries of most requests.
+"""Look-ups: statements that never change and return rows, for the queries of most requests.
 
 SQLAlchemy takes seven times as long as SQLite for one row: it looks for a connection, finds the
 compiled statement, and makes a result object. So a look-up is compiled once; then its text goes to
 the driver, on a connection that stays open (benchmarks/request_cost.py). PostgreSQL is further away
 than all of this, so there a look-up is run by SQLAlchemy.
+
+`fetch` runs one in a transaction for changes, an `UPDATE ... RETURNING` too, on the connection of
+the transaction: SQLAlchemy begins, commits and rolls back (docs/adr/0150).
 """
 
 import os
 import sqlite3
-from collections import deque
+from collections import deque, namedtuple
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from sqlalchemy import Dialect, Engine, Select
+from sqlalchemy import Connection, Dialect, Engine, Select, Update
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.types import TypeEngine
+
+from itemsapi.db.types import AnyRow
 
 Rows = Sequence[Sequence[Any]]  # each has its values in the order of the selected columns
 Parameters = dict[str, Any]
 Process = Callable[[Any], Any]
+Statement = Select[Any] | Update
+
+_DRIVER = "itemsapi_sqlite"  # in `Session.info`: the connection of the driver
 
 
 class Lookup:
-    """A SELECT that never changes, with bind parameters for its values."""
+    """A statement that never changes, with bind parameters for its values.
 
-    def __init__(self, statement: Select[Any]) -> None:
+    It is a `SELECT`, or an `UPDATE` with `RETURNING`.
+    """
+
+    def __init__(self, statement: Statement) -> None:
         """Take the statement; its lists of values cannot be expanded (`expanding=True`)."""
         self.statement = statement
+        self._row = _row_type(statement)
         self._for_driver: DriverStatement | None = None
 
     def for_driver(self, dialect: Dialect) -> "DriverStatement":
@@ -35,25 +48,32 @@ class Lookup:
             self._for_driver = DriverStatement(self.statement, dialect)
         return self._for_driver
 
+    def named(self, rows: Rows) -> list[AnyRow]:
+        """Return rows of the driver with the columns as attributes, as SQLAlchemy's rows."""
+        return cast("list[AnyRow]", [*map(self._row._make, rows)])
+
 
 class DriverStatement:
     """The text of a look-up, the order of its parameters, and what its types do with values."""
 
-    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
+    def __init__(self, statement: Statement, dialect: Dialect) -> None:
         """Compile the statement."""
         compiled: Any = statement.compile(dialect=dialect)
         self._text = str(compiled)
         self._names: list[str] = compiled.positiontup
-        binds = {name: _of(bind.type, dialect) for name, bind in compiled.binds.items()}
-        processors = {name: kind.bind_processor(dialect) for name, kind in binds.items()}
-        self._process_by_name = {name: process for name, process in processors.items() if process}
+        # One name may stand in several places, and not each of them knows its type.
+        processors = [
+            (name, _of(bind.type, dialect).bind_processor(dialect))
+            for bind, name in compiled.bind_names.items()
+        ]
+        self._process_by_name = {name: process for name, process in processors if process}
         self._processors = self._process_by_name.keys()
         self._constants = {
             name: self._processed(name, value)
             for name, value in compiled.params.items()
             if not compiled.binds[name].required
         }
-        columns = [_of(each.type, dialect) for each in statement.selected_columns]
+        columns = [_of(each.type, dialect) for each in statement.exported_columns]
         readers = [kind.result_processor(dialect, None) for kind in columns]
         self._readers = [(at, read) for at, read in enumerate(readers) if read]
 
@@ -75,6 +95,11 @@ class DriverStatement:
         for at, read in self._readers:
             columns[at] = [*map(read, columns[at])]
         return [*zip(*columns, strict=True)]
+
+
+def _row_type(statement: Statement) -> Any:  # noqa: ANN401 - a class with the columns as attributes
+    make: Any = namedtuple  # noqa: PYI024 - the names are not known earlier
+    return make("Row", statement.exported_columns.keys())
 
 
 def _of(kind: TypeEngine[Any], dialect: Dialect) -> Any:  # noqa: ANN401 - of any type
@@ -119,6 +144,34 @@ class SqliteReader:
         connection = self._engine.raw_connection()
         connection.detach()  # the pool opens and configures it, and does not count it
         return connection
+
+
+def use_driver(tx: Session, connection: Connection) -> None:
+    """Let `fetch` use the driver in a transaction of SQLite on this connection."""
+    if connection.dialect.name == "sqlite":
+        tx.info[_DRIVER] = connection
+
+
+def fetch(tx: Session | Connection, lookup: Lookup, params: Parameters) -> Sequence[AnyRow]:
+    """Return the rows of a look-up in a transaction. Raise the errors of the driver.
+
+    After an error on the driver the connection is closed, so the transaction is rolled back.
+    """
+    connection = tx.info.get(_DRIVER) if isinstance(tx, Session) else None
+    if connection is None:
+        return tx.execute(lookup.statement, params).all()
+    cast("Session", tx).flush()
+    statement = lookup.for_driver(connection.dialect)
+    try:
+        return lookup.named(statement.run(connection.connection.dbapi_connection, params))
+    except sqlite3.Error:
+        connection.invalidate()  # it may have found the file read-only (R-32)
+        raise
+
+
+def fetch_first(tx: Session | Connection, lookup: Lookup, params: Parameters) -> AnyRow | None:
+    """Return the first row of a look-up in a transaction, None without one; see `fetch`."""
+    return next(iter(fetch(tx, lookup, params)), None)
 
 
 def _close(connections: "deque[PoolProxiedConnection]") -> None:

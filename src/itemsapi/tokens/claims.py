@@ -109,7 +109,8 @@ def parse_header(token: str, typ: str, error: type[Problem]) -> dict[str, Any]:
 
     Sources: S-022, S-026.
     """
-    if len(token) > MAX_TOKEN_LENGTH or not COMPACT_FORM.fullmatch(token):
+    require_length(token, error)
+    if not COMPACT_FORM.fullmatch(token):
         raise error
     if not all(_is_canonical(part) for part in token.split(".")):
         raise error
@@ -121,6 +122,12 @@ def parse_header(token: str, typ: str, error: type[Problem]) -> dict[str, Any]:
     return header
 
 
+def require_length(token: str, error: type[Problem]) -> None:
+    """Raise `error` for a token that is too long for any view."""
+    if len(token) > MAX_TOKEN_LENGTH:
+        raise error
+
+
 def parse_payload(token: str, error: type[Problem]) -> dict[str, Any]:
     """Return the payload of a token whose signature is verified."""
     return _parse_object(token.split(".", 2)[1], error)
@@ -128,10 +135,10 @@ def parse_payload(token: str, error: type[Problem]) -> dict[str, Any]:
 
 def _is_canonical(part: str) -> bool:
     """Return whether a part is the canonical base64url of its bytes: no unused bits at the end."""
-    return base64.urlsafe_b64encode(_decode_base64url(part)).rstrip(b"=").decode() == part
+    return base64.urlsafe_b64encode(decode_base64url(part)).rstrip(b"=").decode() == part
 
 
-def _decode_base64url(part: str) -> bytes:
+def decode_base64url(part: str) -> bytes:
     """Decode base64url; the alphabet was checked, so only an impossible length can fail."""
     try:
         return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
@@ -141,7 +148,7 @@ def _decode_base64url(part: str) -> bytes:
 
 def _parse_object(part: str, error: type[Problem]) -> dict[str, Any]:
     """Parse one JSON object: UTF-8 without BOM, no duplicate name, no NaN (RFC 7519 section 4)."""
-    raw = _decode_base64url(part)
+    raw = decode_base64url(part)
     if _count_brackets(raw) > MAX_JSON_BRACKETS:
         raise error
     try:

@@ -1,7 +1,8 @@
 """The token codec: create and verify tokens. The only module that uses JWT libraries.
 
-Flask-JWT-Extended encodes and decodes both kinds; `tokens.claims` checks what it and PyJWT leave
-open. Expiry is checked against the application's clock, so the libraries get an unlimited leeway.
+Flask-JWT-Extended encodes both kinds, and holds the configuration for views that use it. A token is
+parsed once, by `tokens.claims`, and PyJWT verifies the signature (docs/adr/0151). Expiry is checked
+against the application's clock, so the libraries get an unlimited leeway.
 Access tokens are signed with the key set. Refresh tokens, which only this service reads, are signed
 with HS256 under a key derived from the secret key: the same generation always gives the same bytes,
 and a key of the set can retire one access token lifetime after its last signature (docs/adr/0002).
@@ -9,6 +10,7 @@ While the secret is rotated, tokens of both secrets are accepted (docs/adr/0014)
 """
 
 import random
+import uuid
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -21,7 +23,6 @@ from flask_jwt_extended import (
     JWTManager,
     create_access_token,
     create_refresh_token,
-    decode_token,
     get_jwt,
 )
 from jwt import PyJWK
@@ -29,7 +30,6 @@ from jwt import PyJWK
 from itemsapi.clock import Clock, unix_seconds
 from itemsapi.problems import (
     ClaimsUnavailable,
-    GateUnavailable,
     Problem,
     RefreshInvalid,
     TokenInvalid,
@@ -40,11 +40,13 @@ from itemsapi.tokens.claims import (
     MAX_TOKEN_LENGTH,
     Claims,
     RefreshClaims,
+    decode_base64url,
     parse_claims,
     parse_header,
     parse_payload,
     parse_refresh_claims,
     require_current,
+    require_length,
 )
 from itemsapi.tokens.key_set import KeySet
 from itemsapi.tokens.keys import Key
@@ -147,20 +149,23 @@ class TokenCodec:
         jitter = random.uniform(1 - LIFETIME_JITTER, 1 + LIFETIME_JITTER)  # noqa: S311 - no secret
         lifetime = round(self._access_ttl.total_seconds() * jitter)
         lifetime = max(0, min(lifetime, not_after - iat))
+        key = self._key_set.snapshot().current
+        header = {"typ": "at+jwt", "kid": key.kid}
         claims = {
             **additional,
+            "iss": self._issuer, "aud": self._audience, "sub": sub, "jti": str(uuid.uuid4()),
+            "type": "access", "fresh": fresh,
             "sid": sid, "gen": gen, "epoch": epoch, "iat": iat, "exp": iat + lifetime,
             "scope": format_scopes(scopes), "auth_time": auth_time, "amr": list(amr),
         }  # fmt: skip
-        key = self._key_set.snapshot().current
         with self._configured_context():
             token = create_access_token(
                 _SigningIdentity(sub, key),
                 fresh=fresh,
                 additional_claims=claims,
-                additional_headers={"typ": "at+jwt", "kid": key.kid},
+                additional_headers=header,
             )
-        _require_readable(token)
+        _require_readable(token, claims, header)
         return token, lifetime
 
     def create_refresh_token(
@@ -209,16 +214,23 @@ class TokenCodec:
     def _verified_payload(
         self, token: str, header: Mapping[str, Any], key: Key | None, error: type[Problem]
     ) -> dict[str, Any]:
-        if key is None or header["alg"] != key.alg:
+        """Return the payload of a token with our issuer and audience, signed with a key of ours."""
+        if key is None or header["alg"] != key.alg or not self._is_signed(token, key):
             raise error
+        payload = parse_payload(token, error)
+        audience = payload.get("aud")
+        audiences = audience if isinstance(audience, list) else [audience]
+        if payload.get("iss") != self._issuer or self._audience not in audiences:
+            raise error
+        return payload
+
+    def _is_signed(self, token: str, key: Key) -> bool:
+        """Return whether the signature of a token in compact form is that of a key."""
+        jwk, (signed, _, signature) = self._public_jwk(key), token.rpartition(".")
         try:
-            with self._configured_context():
-                decode_token(token)
-        except GateUnavailable:
-            raise
+            return jwk.Algorithm.verify(signed.encode(), jwk.key, decode_base64url(signature))
         except Exception:  # noqa: BLE001 - any error of a library on hostile bytes means invalid
-            raise error from None
-        return parse_payload(token, error)
+            return False
 
     def _find_key(self, kid: str) -> Key:
         key = self._secret_keys.find_refresh_key(kid) or self._key_set.find(kid)
@@ -255,11 +267,14 @@ class TokenCodec:
         return self._public_jwks[key.kid]
 
 
-def _require_readable(token: str) -> None:
-    """Raise `ClaimsUnavailable` for a token of ours that no view would accept."""
+def _require_readable(token: str, claims: dict[str, Any], header: Mapping[str, Any]) -> None:
+    """Raise `ClaimsUnavailable` for a token of ours that no view would accept.
+
+    The application's claims were checked to come back as they are (`copy_additional_claims`).
+    """
     try:
-        header = parse_header(token, "at+jwt", TokenInvalid)
-        parse_claims(parse_payload(token, TokenInvalid), header)
+        require_length(token, TokenInvalid)
+        parse_claims(claims, header)
     except TokenInvalid:
         cause = (
             f"token: the gate would refuse it, of {len(token)} characters ({MAX_TOKEN_LENGTH});"

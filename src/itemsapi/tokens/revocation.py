@@ -21,7 +21,7 @@ from sqlalchemy import BigInteger, Connection, String, bindparam, func, insert, 
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.clock import Clock, Timer
-from itemsapi.db import AnyRow, Database, Model, has_joined, run_after_commit
+from itemsapi.db import AnyRow, Database, Lookup, Model, fetch, has_joined, run_after_commit
 from itemsapi.problems import DatabaseUnavailable, GateUnavailable, TokenInvalid
 
 # The greatest age of a copy, as a part of the revocation lag; the rest is time for the query.
@@ -55,10 +55,12 @@ _NEWER = _ROWS.where(_table.c.seq >= bindparam("seq")).order_by(_table.c.seq)
 _FIRST_SINCE = select(func.min(_table.c.seq)).where(_table.c.made_at > bindparam("since"))
 _LAST = _ROWS.order_by(_table.c.seq.desc()).limit(1)
 _LAST_SEQ = select(func.coalesce(func.max(_table.c.seq), NO_EPOCH))
-_EVERYBODY = select(
-    func.coalesce(func.max(_table.c.seq), NO_EPOCH),
-    func.coalesce(func.max(_table.c.seq).filter(_table.c.sessions), NO_EPOCH),
-).where(_table.c.target == ALL_USERS)
+_EVERYBODY = Lookup(
+    select(
+        func.coalesce(func.max(_table.c.seq), NO_EPOCH).label("tokens"),
+        func.coalesce(func.max(_table.c.seq).filter(_table.c.sessions), NO_EPOCH).label("sessions"),
+    ).where(_table.c.target == ALL_USERS)
+)
 SESSIONS_EPOCH = (  # sessions that began in an earlier epoch have ended
     select(func.coalesce(func.max(_table.c.seq), NO_EPOCH))
     .where(_table.c.target == ALL_USERS, _table.c.sessions)
@@ -95,7 +97,7 @@ def load_global_epochs(tx: Session | Connection) -> Epochs:
     Load them *before* the claims of a token (the scopes, say): if those change in between, the
     change creates a later epoch, and the token is invalid.
     """
-    tokens, sessions = tx.execute(_EVERYBODY).one()
+    [(tokens, sessions)] = fetch(tx, _EVERYBODY, {})
     return Epochs(tokens, sessions)
 
 

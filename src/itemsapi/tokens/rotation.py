@@ -17,7 +17,7 @@ from typing import Protocol
 from sqlalchemy import and_, bindparam, case, or_, update
 from sqlalchemy.orm import Session
 
-from itemsapi.db import AnyRow, Database
+from itemsapi.db import AnyRow, Database, Lookup, fetch_first
 from itemsapi.tokens.sessions import (
     NO_ROOT_GENERATION,
     AuthSession,
@@ -121,7 +121,7 @@ _USED_BEFORE = case(
     (_table.c.rotated_at < bindparam("step"), _table.c.rotated_at), else_=_table.c.used_before
 )
 _CHECKPOINT_DUE = _table.c.checkpoint_at < bindparam("checkpoint_before")
-_ROTATE = (
+_ROTATE = Lookup(
     update(_table)
     .where(
         *_IS_ALIVE,
@@ -140,6 +140,7 @@ _ROTATE = (
         checkpoint_at=case((_CHECKPOINT_DUE, bindparam("now")), else_=_table.c.checkpoint_at),
         attempt=bindparam("made_by"),
     )
+    .returning(_table)
 )
 _RENEW = (
     update(_table)
@@ -214,13 +215,12 @@ def rotate(tx: Session, sid: str, presented: PresentedToken, limits: RotationLim
         "same_attempt": presented.attempt or "",  # null would match a row without an attempt
         "made_by": presented.attempt,
     }
-    is_updated = update_one(tx, _ROTATE, values)
+    if rotated := fetch_first(tx, _ROTATE, values):
+        healed = rotated.gen > presented.gen + 1
+        return Rotation(RotationOutcome.HEAL if healed else RotationOutcome.ROTATE, rotated)
     session = find_session(tx, sid)
     if session is None or not is_alive(session, presented.now, limits.max_idle):
         return Rotation(RotationOutcome.SESSION_ENDED, session)
-    if is_updated:
-        healed = session.gen > presented.gen + 1
-        return Rotation(RotationOutcome.HEAL if healed else RotationOutcome.ROTATE, session)
     outcome = decide_outcome(session, presented, limits)
     if outcome in {RotationOutcome.ROTATE, RotationOutcome.HEAL}:
         outcome = RotationOutcome.RETRY_LATER  # the row changed between the two statements

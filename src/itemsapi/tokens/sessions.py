@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from itemsapi.db import AnyRow, Model
+from itemsapi.db import AnyRow, Lookup, Model, fetch_first
 
 YEAR_1970 = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_USED_RESOLUTION = timedelta(minutes=5)
@@ -71,7 +71,7 @@ class AuthSession(Model):
 
 
 _table = AuthSession.core()
-_ROW = select(_table).where(_table.c.id == bindparam("sid"))
+_ROW = Lookup(select(_table).where(_table.c.id == bindparam("sid")))
 _OPEN_OF_USER = (
     select(_table.c.id)
     .where(_table.c.user_id == bindparam("user_id"), _table.c.ended_at.is_(None))
@@ -87,7 +87,7 @@ _END = (
 
 def find_session(tx: Session | Connection, sid: str) -> AnyRow | None:
     """Return the row of a session; None if there is none."""
-    return tx.execute(_ROW, {"sid": sid}).first()
+    return fetch_first(tx, _ROW, {"sid": sid})
 
 
 def lock_open_sessions(tx: Session, user_id: str) -> list[str]:
