@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from pathlib import Path
 from bench.wrk import pinned
 
 START_SECONDS = 60.0
+TERMINATED = 143  # the exit code of a program that SIGTERM ends
 
 
 def free_port() -> int:
@@ -31,6 +33,7 @@ def serving(
 
     Raise `RuntimeError` with the end of its log if it does not start.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # then `finally` runs too
     port = free_port()
     words = [*pinned(core), *(word.replace("PORT", str(port)) for word in command)]
     log_file = folder / "server.log"
