@@ -1,10 +1,13 @@
 """No token is handed out that the gate refuses: what does not fit is a 503 at sign-in."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import String, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from itemsapi import Scope, requires
+from itemsapi.clock import new_id
 from itemsapi.problems import ClaimsUnavailable
 from itemsapi.tokens.sessions import AuthSession
 from support.host_app import HostBase, MakeHost
@@ -46,12 +49,14 @@ def test_a_sign_in_is_503_when_a_token_cannot_have_all_scopes(make_host: MakeHos
 
 
 @pytest.mark.dialect("sqlite")
-def test_no_token_is_made_that_the_gate_would_refuse(make_host: MakeHost) -> None:
-    """Whatever makes it too long."""
-    codec = make_host().services.token_codec
-    claims = {"a": "x" * 8000}
+@pytest.mark.parametrize("fault", [{"additional": {"a": "x" * 8000}}, {"sid": "no-id"}])
+def test_no_token_is_made_that_the_gate_would_refuse(
+    make_host: MakeHost, fault: dict[str, Any]
+) -> None:
+    """It is too long, or a claim is none that a token can have."""
+    claims: dict[str, Any] = {"sid": new_id(), "additional": {}} | fault
     with pytest.raises(ClaimsUnavailable):
-        codec.create_access_token(
-            sub="1", sid="s", gen=1, epoch=0, scopes=frozenset(), auth_time=1, amr=("pwd",),
-            iat=1, not_after=9, fresh=False, additional=claims,
+        make_host().services.token_codec.create_access_token(
+            sub="1", gen=1, epoch=0, scopes=frozenset(), auth_time=1, amr=("pwd",),
+            iat=1, not_after=9, fresh=False, **claims,
         )  # fmt: skip
