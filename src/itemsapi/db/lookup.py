@@ -20,11 +20,12 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.types import TypeEngine
 
-from itemsapi.db.types import AnyRow
+from itemsapi.db.types import AnyRow, UtcDateTime
 
 Rows = Sequence[Sequence[Any]]  # each has its values in the order of the selected columns
 Parameters = dict[str, Any]
 Process = Callable[[Any], Any]
+ReadColumn = Callable[[Sequence[Any]], Sequence[Any]]
 Statement = Select[Any] | Update
 
 _DRIVER = "itemsapi_sqlite"  # in `Session.info`: the connection of the driver
@@ -73,8 +74,7 @@ class DriverStatement:
             for name, value in compiled.params.items()
             if not compiled.binds[name].required
         }
-        columns = [_of(each.type, dialect) for each in statement.exported_columns]
-        readers = [kind.result_processor(dialect, None) for kind in columns]
+        readers = [_column_reader(each.type, dialect) for each in statement.exported_columns]
         self._readers = [(at, read) for at, read in enumerate(readers) if read]
 
     def run(self, connection: sqlite3.Connection, params: Parameters) -> Rows:
@@ -93,13 +93,21 @@ class DriverStatement:
         """Convert the columns whose type is not one of the driver."""
         columns: list[Sequence[Any]] = [*zip(*rows, strict=True)]
         for at, read in self._readers:
-            columns[at] = [*map(read, columns[at])]
+            columns[at] = read(columns[at])
         return [*zip(*columns, strict=True)]
 
 
 def _row_type(statement: Statement) -> Any:  # noqa: ANN401 - a class with the columns as attributes
     make: Any = namedtuple  # noqa: PYI024 - the names are not known earlier
     return make("Row", statement.exported_columns.keys())
+
+
+def _column_reader(kind: TypeEngine[Any], dialect: Dialect) -> ReadColumn | None:
+    """Return what converts the values of a column; None if they are those of the driver."""
+    if isinstance(kind, UtcDateTime):
+        return kind.parse_column
+    process: Process | None = _of(kind, dialect).result_processor(dialect, None)
+    return process and (lambda values: [*map(process, values)])
 
 
 def _of(kind: TypeEngine[Any], dialect: Dialect) -> Any:  # noqa: ANN401 - of any type

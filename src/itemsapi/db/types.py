@@ -1,7 +1,9 @@
 """The base class of all models, and column types that work on both databases."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import repeat
+from operator import concat
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, Row, Table
@@ -44,6 +46,13 @@ class UtcDateTime(TypeDecorator[datetime]):
         """
         del coltype
         return _to_utc if dialect.name == "postgresql" else _parse_utc
+
+    @staticmethod
+    def parse_column(values: Sequence[str | None]) -> list[datetime | None]:
+        """Parse the values of a column of SQLite, without a call in Python for each of them."""
+        if None in values:
+            return [*map(_parse_utc, values)]
+        return [*map(datetime.fromisoformat, map(concat, values, repeat("+00:00")))]
 
 
 def _to_utc(value: datetime | None) -> datetime | None:

@@ -41,7 +41,7 @@ from itemsapi.items.models import (
     MAX_TAGS,
     Item,
     ItemRecord,
-    to_record,
+    to_records,
 )
 from itemsapi.items.query import (
     CursorPosition,
@@ -143,7 +143,7 @@ class ListingQuery:
 
     def build_page(self, rows: Rows) -> Page[ItemRecord]:
         """Return the page made from these rows: up to the limit, and up to the size of a page."""
-        items = [to_record(row) for row in rows[: self._query.limit]]
+        items = to_records(rows[: self._query.limit])
         sizes = None if _surely_fit(items) else map(_json_size, items)
         page = cut_page(rows, self._query.limit, cursor_after=self._cursor_after, row_sizes=sizes)
         return Page(items[: len(page.items)], page.next_cursor)

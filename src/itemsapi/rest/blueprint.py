@@ -264,8 +264,7 @@ class Blueprint(
                     response = value
                     log_stream_failures(response)
                 else:
-                    response = self._dump(instance, value, options.get("content_type"))
-                    response.status_code = status_code
+                    response = self._dump(instance, value, options.get("content_type"), status_code)
                 set_status_and_headers_in_response(response, status, headers)
                 return response
 
@@ -348,12 +347,14 @@ class Blueprint(
         documented = view_class if isinstance(view_class, type(MethodView)) else obj
         super()._store_endpoint_docs(endpoint, documented, *args, **options)
 
-    def _dump(self, schema: Any, value: object, content_type: str | None) -> flask.Response:
+    def _dump(
+        self, schema: Any, value: object, content_type: str | None, status: int
+    ) -> flask.Response:
         data = self._prepare_response_content(self._serialize(schema, value))
         get_appcontext()[DUMP] = data
         if data is None and schema is None:
-            return flask.Response()
-        return flask.Response(dumps(data), mimetype=content_type or "application/json")
+            return flask.Response(status=status)
+        return flask.Response(dumps(data), status, mimetype=content_type or "application/json")
 
     def _serialize(self, schema: Any, value: object) -> object:
         """Return the data of a response. Times in UTC stay, unless a subclass reads the data."""

@@ -5,6 +5,7 @@
 
 import functools
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any, ClassVar, NamedTuple
 
 import marshmallow
@@ -135,7 +136,8 @@ class Schema(marshmallow.Schema):
         keys, make = [step.key for step in steps], self.dict_class
         if is_sparse or not columns:
             return [self._without_missing(keys, columns, index) for index in range(len(rows))]
-        return [make(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+        pairs = map(zip, repeat(keys), zip(*columns, strict=True))
+        return [*map(make, pairs)]  # no code in Python runs for each object
 
     def _without_missing(
         self, keys: Sequence[str], columns: Sequence[Sequence[Any]], index: int
