@@ -12,19 +12,20 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Dialect, Engine, Select
+from sqlalchemy import CompoundSelect, Dialect, Engine, Select
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.types import TypeEngine
 
 Rows = Sequence[Sequence[Any]]  # each has its values in the order of the selected columns
 Parameters = Mapping[str, Any]
 Process = Callable[[Any], Any]
+Statement = Select[Any] | CompoundSelect[Any]
 
 
 class Lookup:
     """A SELECT that never changes, with bind parameters for its values."""
 
-    def __init__(self, statement: Select[Any]) -> None:
+    def __init__(self, statement: Statement) -> None:
         """Take the statement; its lists of values cannot be expanded (`expanding=True`)."""
         self.statement = statement
         self._for_driver: DriverStatement | None = None
@@ -39,7 +40,7 @@ class Lookup:
 class DriverStatement:
     """The text of a look-up, the order of its parameters, and what its types do with values."""
 
-    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
+    def __init__(self, statement: Statement, dialect: Dialect) -> None:
         """Compile the statement."""
         compiled: Any = statement.compile(dialect=dialect)
         self._text = str(compiled)
@@ -98,9 +99,7 @@ class SqliteReader:
         except IndexError:
             connection = self._open()
         try:
-            rows = lookup.for_driver(self._engine.dialect).run(
-                connection.dbapi_connection, params
-            )
+            rows = lookup.for_driver(self._engine.dialect).run(connection.dbapi_connection, params)
         except BaseException:
             connection.close()
             raise
