@@ -138,8 +138,8 @@ class Program:
 
     def measure(self, case: Sequence[str]) -> dict[str, float]:
         """Return the milliseconds of one page, and the number of its items."""
-        assert self._process.stdin  # noqa: S101 - narrows the type
-        assert self._process.stdout  # noqa: S101 - narrows the type
+        assert self._process.stdin
+        assert self._process.stdout
         print(json.dumps(case), file=self._process.stdin, flush=True)
         answer: dict[str, float] = json.loads(self._process.stdout.readline())
         return answer
@@ -211,9 +211,9 @@ def _insert_users(database: Database) -> list[str]:
 
 def _items(owners: Sequence[str], rows: int) -> Iterator[tuple[dict[str, Any], list[str]]]:
     """Yield rows with their words; the same ones in each run, but for the ids."""
-    chance = random.Random(1)  # noqa: S311 - not a secret
+    chance = random.Random(1)
     for number in range(1, rows + 1):
-        owner = owners[0] if chance.random() < 0.9 else chance.choice(owners[1:])  # noqa: PLR2004
+        owner = owners[0] if chance.random() < 0.9 else chance.choice(owners[1:])
         draft = _draft(chance, number, rows)
         created = START + timedelta(days=400) * (number / rows)
         updated = created + (START + timedelta(days=400) - created) * chance.random() ** 8
@@ -230,7 +230,7 @@ def _items(owners: Sequence[str], rows: int) -> Iterator[tuple[dict[str, Any], l
 
 def _draft(chance: random.Random, number: int, rows: int) -> ItemDraft:
     words = [word for word, share in WORDS.items() if chance.random() < share]
-    if number % (rows // 20) == 7:  # noqa: PLR2004
+    if number % (rows // 20) == 7:
         words.append("zulu")
     return ItemDraft(
         name=f"Item {number}",
@@ -276,7 +276,7 @@ def _copy(database: Database, batches: Batches) -> None:
         connection.execute("VACUUM ANALYZE")
 
 
-def _copy_rows(connection: Any, table: str, rows: Sequence[dict[str, Any]]) -> None:  # noqa: ANN401
+def _copy_rows(connection: Any, table: str, rows: Sequence[dict[str, Any]]) -> None:
     with connection.cursor().copy(f"COPY {table} ({', '.join(rows[0])}) FROM STDIN") as copy:
         for row in rows:
             copy.write_row([*row.values()])

@@ -42,13 +42,13 @@ def echo(number: int, rest: str) -> object:
 class Plain(MethodView):
     """A class-based view of plain Flask."""
 
-    decorators = [requires(ITEMS_READ)]  # noqa: RUF012 - Flask declares it so
+    decorators = [requires(ITEMS_READ)]
 
     def get(self) -> str:
         """Get it."""
         return ""
 
-    def delete(self) -> str:  # noqa: D102 - a view without docstring is documented by its name
+    def delete(self) -> str:
         return ""
 
 

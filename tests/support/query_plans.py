@@ -7,7 +7,7 @@ from sqlalchemy import Connection, event
 
 from itemsapi.db import Database
 
-# So few rows are read faster without an index; PostgreSQL uses one if it can.
+# So few rows are read and sorted faster without an index; PostgreSQL uses one if it can.
 _PREFER_INDEXES = "SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off"
 
 

@@ -7,8 +7,10 @@ decides which statements a page needs.
 Some parts steer the database:
 
 - A walk takes its rows in a subquery with its own ORDER BY and LIMIT, so they come from the index
-  of the sort order, whatever the other conditions are.
-- `(condition) IS true` is never looked up in an index.
+  of the sort order, whatever the other conditions are. SQLite reads it row by row and keeps its
+  order; another ORDER BY around it would make SQLite read all rows before the first one.
+- Chosen rows come from a subquery with `OFFSET 0`, so they are fetched by number, and only then
+  tested and sorted.
 - An outer join keeps the words of an item behind the item: each row looks up its own.
 """
 
@@ -33,7 +35,6 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
-    true,
     tuple_,
     union_all,
 )
@@ -95,14 +96,16 @@ class ListShape:
         value = rows.c[self.sort_field]
         return (value.desc(), rows.c.id.desc()) if self.sort[0] == "-" else (value, rows.c.id)
 
-    def bounds(self) -> list[ColumnElement[bool]]:
+    def bounds(self, rows: FromClause) -> list[ColumnElement[bool]]:
         """Return the conditions by which the index of the sort order is searched."""
-        conditions = self.tests(_ITEM, [self.sort_field])
-        if "owner" in self.names:
-            conditions.append(_ITEM.c.owner_id == bindparam("owner"))
+        conditions = [*self.tests(rows, [self.sort_field]), *self.ownership(rows)]
         if "after" in self.names:
-            conditions.append(self._after_cursor())
+            conditions.append(self._after_cursor(rows))
         return conditions
+
+    def ownership(self, rows: FromClause) -> list[ColumnElement[bool]]:
+        """Return the condition on the owner, if there is one."""
+        return [rows.c.owner_id == bindparam("owner")] if "owner" in self.names else []
 
     def tests(self, rows: FromClause, subjects: Iterable[str]) -> list[ColumnElement[bool]]:
         """Return the conditions on these subjects, for rows that are joined with their words."""
@@ -115,13 +118,13 @@ class ListShape:
         field, compare = _COMPARISONS[name]
         return compare(rows.c[field], bindparam(name))
 
-    def _after_cursor(self) -> ColumnElement[bool]:
+    def _after_cursor(self, rows: FromClause) -> ColumnElement[bool]:
         """Return the condition that a row follows the cursor.
 
         It compares sort field and id as one row value, by which the index is searched.
         """
-        value = _ITEM.c[self.sort_field]
-        place = tuple_(value, _ITEM.c.id)
+        value = rows.c[self.sort_field]
+        place = tuple_(value, rows.c.id)
         cursor = tuple_(bindparam("after", type_=value.type), bindparam("after_id", type_=String()))
         return place < cursor if self.sort[0] == "-" else place > cursor
 
@@ -129,7 +132,7 @@ class ListShape:
 @lru_cache(maxsize=1024)
 def list_lookup(shape: ListShape) -> Lookup:
     """Return the look-up of a list that has no subjects: `row_limit` rows of an index."""
-    return Lookup(_limited(select(*COLUMNS).where(*shape.bounds()), shape))
+    return Lookup(_limited(select(*COLUMNS).where(*shape.bounds(_ITEM)), shape))
 
 
 @lru_cache(maxsize=1024)
@@ -144,8 +147,10 @@ def walk_lookup(shape: ListShape, rows: int) -> Lookup:
     tests = shape.tests(walked, shape.subjects)
     passed = select(*_columns(walked), literal_column("0", Integer).label("is_stop"))
     passed = passed.select_from(_with_words(shape, walked, shape.subjects)).where(*tests)
-    passing = _limited(passed, shape, walked).subquery("passing")
-    last_id = select(_ITEM.c.id).where(*shape.bounds()).order_by(*shape.order(_ITEM))
+    passing = _limited(passed, shape, walked, is_sorted=shape.dialect == "sqlite").subquery(
+        "passing"
+    )
+    last_id = select(_ITEM.c.id).where(*shape.bounds(_ITEM)).order_by(*shape.order(_ITEM))
     last_id = last_id.limit(_number(1)).offset(_number(rows - 1))
     stop = select(*COLUMNS, literal_column("1", Integer)).where(
         _ITEM.c.id == last_id.scalar_subquery()
@@ -157,12 +162,12 @@ def walk_lookup(shape: ListShape, rows: int) -> Lookup:
 def sample_lookup(shape: ListShape, rows: int) -> Lookup:
     """Return the look-up that counts, among the next rows, those that pass each test.
 
-    Its row has the number of rows, of those that pass all tests, of those that pass the test of
-    each subject in turn, and about how many items there are.
+    Its row has the number of rows, how many of them pass the test of each subject in turn, and
+    about how many items there are.
     """
     walked = _walked(shape, rows)
-    passed = [and_(*shape.tests(walked, [each])) for each in shape.subjects]
-    counts = [func.sum(case((test, 1), else_=0)) for test in (and_(*passed), *passed)]
+    tests = [and_(*shape.tests(walked, [each])) for each in shape.subjects]
+    counts = [func.sum(case((test, 1), else_=0)) for test in tests]
     total = select(func.max(_ITEM.c.number)).scalar_subquery()
     return Lookup(
         select(func.count(), *counts, total).select_from(_with_words(shape, walked, shape.subjects))
@@ -175,9 +180,7 @@ def numbers_lookup(shape: ListShape, field: str) -> Lookup:
 
     `number_limit` is the most it returns. The order makes PostgreSQL use the index.
     """
-    conditions = shape.tests(_ITEM, [field])
-    if "owner" in shape.names:
-        conditions.append(_ITEM.c.owner_id == bindparam("owner"))
+    conditions = [*shape.tests(_ITEM, [field]), *shape.ownership(_ITEM)]
     statement = select(_ITEM.c.number).where(*conditions).order_by(_ITEM.c[field])
     return Lookup(statement.limit(bindparam("number_limit", type_=Integer)))
 
@@ -189,15 +192,15 @@ def chosen_lookup(shape: ListShape, solved: frozenset[str]) -> Lookup:
     The tests of the `solved` subjects are left out: the numbers come from there.
     """
     subjects = [each for each in shape.subjects if each not in solved]
-    conditions = [*shape.bounds(), *shape.tests(_ITEM, subjects)]
-    statement = select(*COLUMNS).select_from(_with_words(shape, _ITEM, subjects))
-    statement = statement.where(_is_chosen(shape.dialect), *(c.is_(true()) for c in conditions))
-    return Lookup(_limited(statement, shape))
+    chosen = select(*_ITEM.c).where(_is_chosen(shape.dialect)).offset(_number(0)).subquery("chosen")
+    statement = select(*_columns(chosen)).select_from(_with_words(shape, chosen, subjects))
+    statement = statement.where(*shape.bounds(chosen), *shape.tests(chosen, subjects))
+    return Lookup(_limited(statement, shape, chosen))
 
 
 def _walked(shape: ListShape, rows: int) -> FromClause:
     """Return the next rows of the index of the sort order."""
-    statement = select(*_ITEM.c).where(*shape.bounds()).order_by(*shape.order(_ITEM))
+    statement = select(*_ITEM.c).where(*shape.bounds(_ITEM)).order_by(*shape.order(_ITEM))
     return statement.limit(_number(rows)).subquery("walked")
 
 
@@ -207,9 +210,12 @@ def _with_words(shape: ListShape, rows: FromClause, subjects: Iterable[str]) -> 
     return search_index.join_words(shape.dialect, rows) if has_words else rows
 
 
-def _limited(statement: Select[Any], shape: ListShape, rows: FromClause = _ITEM) -> Select[Any]:
+def _limited(
+    statement: Select[Any], shape: ListShape, rows: FromClause = _ITEM, *, is_sorted: bool = False
+) -> Select[Any]:
     """Return the statement in the order of the list, with the limits of a page."""
-    limited = statement.order_by(*shape.order(rows)).limit(bindparam("row_limit", type_=Integer))
+    limited = statement.limit(bindparam("row_limit", type_=Integer))
+    limited = limited if is_sorted else limited.order_by(*shape.order(rows))
     return _limit_bytes(limited, shape) if shape.many and shape.dialect != "sqlite" else limited
 
 

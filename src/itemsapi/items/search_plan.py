@@ -1,8 +1,8 @@
 """The plan of a search: one rule by which any filters cost about the same, in any number of items.
 
 1. Walk: read the next rows of the sort order, and test each one. If the page is full, done.
-2. Otherwise sample the next rows: how often does each condition hold? If enough rows pass all
-   tests, walk on.
+2. If enough rows passed to fill the page soon, walk on. Otherwise count among these rows how often
+   each condition holds.
 3. Otherwise ask the indexes of the rare conditions, the rarest first, for at most `MAX_NUMBERS`
    items. If these are all, fetch them, test the rest, and sort: this is the whole list.
 4. Otherwise walk on to the end of the budget, and return a short page that says where it stopped.
@@ -12,8 +12,9 @@ there are items. docs/adr/0160 has the reasons and the figures.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, Final
 
 import orjson
@@ -31,14 +32,13 @@ from itemsapi.items.models import ItemRecord
 from itemsapi.items.tokenizer import Term
 
 FIRST_ROWS = 250  # of the walk that most pages need
-SAMPLE_ROWS = 500
-STEP_ROWS = 1000  # of a longer walk, which looks at the clock after each step
-MAX_STEPS = 10
+STEP_ROWS = 500  # of a longer walk, which looks at the clock after each step
+MAX_STEPS = 20
 MAX_WALK_SECONDS = 0.015
 EXPECTED_WALK_ROWS = 5000  # that a long walk comes to in this time
-MAX_NUMBERS = {"sqlite": 5000, "postgresql": 2500}  # fetched and sorted in about 10 ms
+MAX_NUMBERS = 2000  # of items that are fetched and sorted, in about 15 ms
 RARE_SHARE = 0.03  # of rows; above, an index of a column has more than `MAX_NUMBERS` of them
-MAX_WORD_ITEMS = 100_000  # in which a rare word may be: two such lists are compared in 10 ms
+MAX_WORD_ITEMS = 100_000  # in which a rare word may be; two such lists take 10 ms
 _INDEXED_COLUMNS: Final = {"sku", "price", "created_at", "updated_at"}
 
 Row = Sequence[Any]
@@ -55,23 +55,26 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What is known of the next rows: how many pass all tests, and how many each one."""
+    """What is known of the first rows: their number, and how many of them pass each test."""
 
     rows: int
-    passing: int
-    passing_each: Mapping[str, int]
-    items: int
+    passing: Mapping[str, int]
+    items: int  # of all users
 
     def rare_columns(self) -> Iterator[str]:
         """Yield the columns with an index whose conditions hold rarely."""
-        for subject in self.passing_each.keys() & _INDEXED_COLUMNS:
-            if self.passing_each[subject] < self.rows * RARE_SHARE:
+        for subject in self.passing.keys() & _INDEXED_COLUMNS:
+            if self.passing[subject] < self.rows * RARE_SHARE:
                 yield subject
 
     def rare_words(self, terms: Mapping[str, Term]) -> frozenset[str]:
         """Return the subjects of these terms that are in few items."""
-        most = MAX_WORD_ITEMS * self.rows
-        return frozenset(each for each in terms if self.passing_each[each] * self.items < most)
+        shares = {each: self.passing[each] / self.rows for each in terms}
+        return frozenset(each for each in terms if shares[each] * self.items < MAX_WORD_ITEMS)
+
+    def expected_matches(self, words: Iterable[str]) -> float:
+        """Return about how many items have all of these words, if they are independent."""
+        return self.items * prod(self.passing[each] / self.rows for each in words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +99,9 @@ class Search:
         found = self._walk(Found(), self.shape, self.params, FIRST_ROWS)
         if found.stop is None or self.is_full(found.rows):
             return found
-        sample = self._sample(found.stop)
-        if not self._is_walk_enough(found, sample):
-            for solved, numbers in self._sources(sample):
-                if len(numbers) <= MAX_NUMBERS[self.shape.dialect]:
+        if not self._is_walk_enough(found):
+            for solved, numbers in self._sources(self._sample()):
+                if len(numbers) <= MAX_NUMBERS:
                     return Found(self._fetch_chosen(solved, numbers))
         return self._walk_on(found)
 
@@ -126,27 +128,24 @@ class Search:
         }
         return self.shape.behind_a_row(), {**self.params, **after}
 
-    def _sample(self, stop: Row) -> Sample:
-        shape, params = self._behind(stop)
-        [[rows, passing, *each, items]] = self.fetch(sample_lookup(shape, SAMPLE_ROWS), params)
-        counts = [count or 0 for count in each]
-        return Sample(
-            rows, passing or 0, dict(zip(shape.subjects, counts, strict=True)), items or 0
-        )
+    def _sample(self) -> Sample:
+        [[rows, *counts, items]] = self.fetch(sample_lookup(self.shape, FIRST_ROWS), self.params)
+        passing = [count or 0 for count in counts]
+        return Sample(rows, dict(zip(self.shape.subjects, passing, strict=True)), items)
 
-    def _is_walk_enough(self, found: Found, sample: Sample) -> bool:
-        """Return whether a walk reaches the end of the list, or fills the page."""
-        expected = sample.passing * EXPECTED_WALK_ROWS / SAMPLE_ROWS
+    def _is_walk_enough(self, found: Found) -> bool:
+        """Return whether a long walk is expected to fill the page."""
         missing: int = self.params["row_limit"] - len(found.rows)
-        return sample.rows < SAMPLE_ROWS or expected > missing
+        return len(found.rows) * EXPECTED_WALK_ROWS / FIRST_ROWS > missing
 
     def _sources(self, sample: Sample) -> Iterator[tuple[frozenset[str], list[int]]]:
         """Yield the subjects of a rare condition and the numbers of its items, the rarest first."""
         words = sample.rare_words(self.terms)
-        sources = [*(frozenset({each}) for each in sample.rare_columns()), *([words] * bool(words))]
-        for source in sorted(sources, key=lambda s: min(sample.passing_each[each] for each in s)):
-            is_text = source is words
-            yield source, self._match(words) if is_text else self._numbers(*source)
+        sources = [frozenset({each}) for each in sample.rare_columns()]
+        if words and sample.expected_matches(words) <= MAX_NUMBERS:
+            sources.append(words)
+        for source in sorted(sources, key=lambda s: min(sample.passing[each] for each in s)):
+            yield source, self._match(words) if source is words else self._numbers(*source)
 
     def _numbers(self, column: str) -> list[int]:
         rows = self.fetch(numbers_lookup(self.shape, column), self._with_number_limit())
@@ -160,7 +159,7 @@ class Search:
         return [row[0] for row in rows]
 
     def _with_number_limit(self) -> dict[str, Any]:
-        return {**self.params, "number_limit": MAX_NUMBERS[self.shape.dialect] + 1}
+        return {**self.params, "number_limit": MAX_NUMBERS + 1}
 
     def _fetch_chosen(self, solved: frozenset[str], numbers: list[int]) -> list[Row]:
         """Fetch the items with these numbers that pass the other tests, in order."""
