@@ -41,7 +41,10 @@ from itemsapi.items.service import ItemService
 
 BATCH = 10_000
 ROUNDS, MAX_SECONDS = 15, 1.5  # of each query; slow ones are repeated less often
-OTHERS = 1000  # users who share a tenth of the items
+MIN_ROUNDS = 3
+OTHERS = 1000  # users who share the items that the first user does not own
+SHARE_OF_ONE = 0.9
+ZULUS = 20  # items with the rarest word
 START = datetime(2025, 1, 1, tzinfo=UTC)
 ORDERS = ("-created_at", "price")
 WORDS = {"alpha": 0.5, "bravo": 0.4, "charlie": 0.3, "quebec": 0.05, "sierra": 0.002}
@@ -128,7 +131,7 @@ class Program:
 
     def __init__(self, source: str, url: str) -> None:
         """Start the process."""
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - this program
             [sys.executable, __file__, "--answer", "--url", url],
             env=os.environ | {"PYTHONPATH": source},
             stdin=subprocess.PIPE,
@@ -138,8 +141,8 @@ class Program:
 
     def measure(self, case: Sequence[str]) -> dict[str, float]:
         """Return the milliseconds of one page, and the number of its items."""
-        assert self._process.stdin
-        assert self._process.stdout
+        assert self._process.stdin  # noqa: S101 - narrows the type
+        assert self._process.stdout  # noqa: S101 - narrows the type
         print(json.dumps(case), file=self._process.stdin, flush=True)
         answer: dict[str, float] = json.loads(self._process.stdout.readline())
         return answer
@@ -171,7 +174,7 @@ def _measured(case: tuple[str, str, str], programs: Sequence[Program]) -> dict[s
     answers = [[program.measure(case)] for program in programs]  # not counted: it warms up
     until = time.monotonic() + MAX_SECONDS * len(programs)
     rounds = 0
-    while rounds < 3 or (rounds < ROUNDS and time.monotonic() < until):
+    while rounds < MIN_ROUNDS or (rounds < ROUNDS and time.monotonic() < until):
         rounds += 1
         for program, own in zip(programs, answers, strict=True):
             own.append(program.measure(case))
@@ -192,7 +195,8 @@ def fill(url: str, rows: int) -> None:
         is_filled = connection.scalar(select(func.count()).select_from(User.core()))
     if not is_filled:
         owners = _insert_users(database)
-        batches = iter(lambda source=_items(owners, rows): list(islice(source, BATCH)), [])
+        items = _items(owners, rows)
+        batches = iter(lambda: list(islice(items, BATCH)), [])
         shown = track(batches, "Filling", total=-(-rows // BATCH))
         (_insert if database.dialect == "sqlite" else _copy)(database, shown)
     database.dispose()
@@ -211,9 +215,9 @@ def _insert_users(database: Database) -> list[str]:
 
 def _items(owners: Sequence[str], rows: int) -> Iterator[tuple[dict[str, Any], list[str]]]:
     """Yield rows with their words; the same ones in each run, but for the ids."""
-    chance = random.Random(1)
+    chance = random.Random(1)  # noqa: S311 - not a secret
     for number in range(1, rows + 1):
-        owner = owners[0] if chance.random() < 0.9 else chance.choice(owners[1:])
+        owner = owners[0] if chance.random() < SHARE_OF_ONE else chance.choice(owners[1:])
         draft = _draft(chance, number, rows)
         created = START + timedelta(days=400) * (number / rows)
         updated = created + (START + timedelta(days=400) - created) * chance.random() ** 8
@@ -230,7 +234,7 @@ def _items(owners: Sequence[str], rows: int) -> Iterator[tuple[dict[str, Any], l
 
 def _draft(chance: random.Random, number: int, rows: int) -> ItemDraft:
     words = [word for word, share in WORDS.items() if chance.random() < share]
-    if number % (rows // 20) == 7:
+    if number % (rows // ZULUS) == 1:
         words.append("zulu")
     return ItemDraft(
         name=f"Item {number}",
@@ -276,7 +280,9 @@ def _copy(database: Database, batches: Batches) -> None:
         connection.execute("VACUUM ANALYZE")
 
 
-def _copy_rows(connection: Any, table: str, rows: Sequence[dict[str, Any]]) -> None:
+def _copy_rows(
+    connection: psycopg.Connection[Any], table: str, rows: Sequence[dict[str, Any]]
+) -> None:
     with connection.cursor().copy(f"COPY {table} ({', '.join(rows[0])}) FROM STDIN") as copy:
         for row in rows:
             copy.write_row([*row.values()])

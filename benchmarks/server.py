@@ -93,7 +93,7 @@ class Service:
                 script.flush()
                 command += ["-s", script.name]
             url = f"http://127.0.0.1:{self.port}{path.format(id=self.item)}"
-            output = subprocess.run(
+            output = subprocess.run(  # noqa: S603 - wrk
                 [*command, url], capture_output=True, text=True, check=True
             ).stdout
         if "Non-2xx" in output:
@@ -118,7 +118,7 @@ def running(folder: Path, *command: str) -> Iterator[Service]:
         "ITEMSAPI_RATE_LIMIT": "off",
         "ITEMSAPI_SESSION_LIMIT": "100000",
     }
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - ours
         [sys.executable, "-m", *arguments], env=environment, stdout=subprocess.DEVNULL
     ) as process:
         try:
@@ -143,8 +143,8 @@ def prepare(folder: Path) -> None:
     environment = os.environ | {"ITEMSAPI_DATA_DIR": str(folder)}
     itemsapi = [sys.executable, "-m", "itemsapi"]
     add = [*itemsapi, "users", "add", "ada", "--role", "admin", "--password-stdin"]
-    subprocess.run([*itemsapi, "db", "upgrade"], env=environment, check=True)
-    subprocess.run(
+    subprocess.run([*itemsapi, "db", "upgrade"], env=environment, check=True)  # noqa: S603 - ours
+    subprocess.run(  # noqa: S603 - ours
         add, env=environment, check=True, input=PASSWORD, text=True, stdout=subprocess.DEVNULL
     )
 

@@ -30,7 +30,7 @@ from support.postgres_database import ReusableDatabase, execute, url_of
 from support.shared_routes import CompiledOnce
 from support.shared_statements import share_compiled_statements
 
-MEMORY = Path("/dev/shm")
+MEMORY = Path("/dev/shm")  # noqa: S108 - files in memory
 if os.access(MEMORY, os.W_OK):  # waiting for the disk to commit takes most of a test's time
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 

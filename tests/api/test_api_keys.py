@@ -416,7 +416,7 @@ def test_the_process_remembers_a_limited_number_of_keys(
     monkeypatch.setattr(api_key_lookup, "MAX_REMEMBERED_KEYS", 2)
     for key in [make_key(ada)["key"] for _ in range(3)]:
         backend.bearer_client(key).get("/items")
-    assert len(backend.services.api_key_lookup._remembered) == 2
+    assert len(backend.services.api_key_lookup._remembered) == 2  # noqa: SLF001 - not visible otherwise
 
 
 def test_a_key_of_a_deleted_user_is_refused(backend: Backend, program: FlaskClient) -> None:

@@ -278,7 +278,7 @@ def pages(tmp_path: Path) -> FlaskClient:
 
     @blp.route("/filtered")
     class Filtered(MethodView):
-        decorators = [OPEN]
+        decorators = [OPEN]  # noqa: RUF012 - Flask declares it so
 
         @blp.arguments(Form, location="query")
         @blp.response(200)

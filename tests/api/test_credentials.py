@@ -359,7 +359,7 @@ def test_the_document_has_the_scheme_of_the_credential(backend: Backend) -> None
     assert schemes["badge"] == Badge.documentation
 
 
-@pytest.mark.parametrize(("path", "security"), [("/badge", [{"badge": ["tea:pour"]}]), ("/both", [{"bearer": []}, {"badge": []}])])  # fmt: skip
+@pytest.mark.parametrize(("path", "security"), [("/badge", [{"badge": ["tea:pour"]}]), ("/both", [{"bearer": []}, {"badge": []}])])  # fmt: skip  # noqa: E501 - as long as it is
 def test_the_document_has_the_alternatives_of_each_operation(
     backend: Backend, path: str, security: list[dict[str, list[str]]]
 ) -> None:

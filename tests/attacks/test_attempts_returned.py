@@ -125,7 +125,7 @@ def full_hashing_queue(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Cal
     """Fill the hashing queue just after each attempt was reserved, for the duration of a block."""
     passwords, free = (
         backend.services.issuer.password_service,
-        backend.services.issuer.password_service._queue,
+        backend.services.issuer.password_service._queue,  # noqa: SLF001
     )
     monkeypatch.setattr(passwords, "_queue", HashingQueue(max_running=0, max_waiting=0))
     monkeypatch.setattr(passwords, "require_capacity", lambda: None)

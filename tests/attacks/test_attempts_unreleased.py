@@ -36,7 +36,7 @@ def release_while(backend: Backend, meanwhile: Callable[[SwitchingQueue], object
     attempt_limiter = backend.services.issuer.attempt_limiter
     limit = Limit(("a",), 10, timedelta(minutes=15))
     shared = SwitchingQueue(maxlen=MAX_UNRELEASED)
-    attempt_limiter._unreleased = shared
+    attempt_limiter._unreleased = shared  # noqa: SLF001 - shared by threads
     first, shared.meanwhile = attempt_limiter.reserve([limit]), meanwhile
     attempt_limiter.release(first)
 
@@ -44,7 +44,7 @@ def release_while(backend: Backend, meanwhile: Callable[[SwitchingQueue], object
 def test_a_reservation_that_another_thread_releases_first_is_no_error(backend: Backend) -> None:
     """S-079: it existed when this thread looked."""
     release_while(backend, lambda shared: shared.pop())
-    assert not backend.services.issuer.attempt_limiter._unreleased
+    assert not backend.services.issuer.attempt_limiter._unreleased  # noqa: SLF001 - shared by threads
 
 
 def test_a_reservation_added_while_another_thread_releases_is_released(backend: Backend) -> None:

@@ -494,7 +494,7 @@ def outer_blueprint(view: Callable[[], object]) -> flask.Blueprint:
 def nested_request(path: str, **changes: str) -> str:
     """Make a request with the WSGI environment of the current one; return its status."""
     statuses_seen: list[str] = []
-    start: Any = lambda status, *_: statuses_seen.append(status)
+    start: Any = lambda status, *_: statuses_seen.append(status)  # noqa: E731 - takes what WSGI hands it
     request.environ.update(PATH_INFO=path, **changes)
     current_app.wsgi_app(request.environ, start)
     return statuses_seen[0]

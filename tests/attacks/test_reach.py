@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from support.app_factory import Backend
 from support.operator_client import NEW_PASSWORD, create_role, is_signed_in, patch_user
 
-MAY = "items:read items:write users:read users:write roles:write sessions:write".split()
+MAY = "items:read items:write users:read users:write roles:write sessions:write".split()  # noqa: SIM905
 OPERATIONS: dict[str, Callable[[FlaskClient, str], int]] = {
     "disable": lambda operator, target_kind: (
         patch_user(operator, target_kind, disabled=True).status_code

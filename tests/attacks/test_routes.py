@@ -107,7 +107,7 @@ def ada(backend: Backend) -> FlaskClient:
 
 def add_late_route(backend: Backend, path: str, view: Callable[..., Any], **options: Any) -> None:
     """Add a route after boot, bypassing Flask's own check."""
-    backend.app._got_first_request = False
+    backend.app._got_first_request = False  # noqa: SLF001 - what Flask asks before it lets routes in
     backend.app.add_url_rule(path, path, view, **options)
 
 
@@ -157,14 +157,14 @@ def test_a_view_function_wrapped_after_boot_is_rejected(backend: Backend, ada: F
 
 def test_a_new_method_of_a_known_view_is_rejected(backend: Backend, ada: FlaskClient) -> None:
     """A late route to a known endpoint has no rule for its new method (S-002)."""
-    backend.app._got_first_request = False
+    backend.app._got_first_request = False  # noqa: SLF001 - as above
     backend.app.add_url_rule("/class2", "plain.class", methods=["PUT"])
     assert ada.put("/class2").get_json()["code"] == "route_unguarded"
 
 
 def test_a_late_path_of_a_known_view_is_refused(backend: Backend, ada: FlaskClient) -> None:
     """The rule of the view may be one by path, for other paths (S-002)."""
-    backend.app._got_first_request = False
+    backend.app._got_first_request = False  # noqa: SLF001 - as above
     backend.app.add_url_rule("/class2", "plain.class", methods=["GET"])
     assert ada.get("/class2").get_json()["code"] == "route_unguarded"
 

@@ -191,7 +191,7 @@ def test_date_is_written_as_in_the_country_of_the_browser(
         ("fr-FR", "1 250,5", "1250.5"),
         ("de-CH", "1'250.5", "1250.5"),
         ("hi-IN", "12,34,567", "1234567"),
-        ("ja-JP", "１，２５０", "1250"),
+        ("ja-JP", "１，２５０", "1250"),  # noqa: RUF001 - as a Japanese keyboard writes it
         ("en-US", "1,250.50", "1250.50"),
         ("en-US", " 007 ", "7"),
         ("en-US", "12,50", None),

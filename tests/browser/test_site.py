@@ -21,7 +21,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     options = ["-q", "-c", str(ROOT / "docs"), "-d", str(folder / "doctrees")]
     command = [sys.executable, "-m", "sphinx", *options, str(ROOT), str(folder / "html")]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    subprocess.run(command, check=True, capture_output=True, timeout=300)  # noqa: S603
     return folder / "html"
 
 

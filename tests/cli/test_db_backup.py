@@ -378,7 +378,7 @@ def test_a_dump_of_another_application_is_not_restored(
     """It would leave the service without tables."""
     server = server_of(backend)
     options = [*server.dump_options, "--exclude-table=itemsapi_*", f"--file={file}"]
-    subprocess.run(["pg_dump", *options], check=True)
+    subprocess.run(["pg_dump", *options], check=True)  # noqa: S603, S607 - of the wheel
     done = shell.with_settings(database_url=new_database_url).run("db", "restore", str(file))
     words = "the dump has no tables of itemsapi; name a file of `itemsapi db backup`"
     assert (done.code, words in done.err) == (1, True)
@@ -442,7 +442,7 @@ def line_for_elsewhere(message: str) -> str:
 def run_elsewhere(line: str) -> None:
     """Run a line in a shell with the programs of PostgreSQL."""
     environment = os.environ | {"PATH": path_with_postgres_programs()}
-    subprocess.run(line, shell=True, check=True, env=environment)
+    subprocess.run(line, shell=True, check=True, env=environment)  # noqa: S602 - as it is shown
 
 
 @POSTGRES

@@ -257,7 +257,7 @@ def run(folder: Path, url: str, *words: str) -> str:
     settings = {"DATABASE_URL": url, "BLUEPRINTS": "orders:orders", "MIGRATIONS": "migrations"}
     settings |= {"DATA_DIR": str(folder), "SECRET_KEY": SECRET}
     environment = os.environ | {f"ITEMSAPI_{name}": value for name, value in settings.items()}
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, *words],
         cwd=folder,
         env=environment,
@@ -292,7 +292,7 @@ def test_tables_of_blueprints_are_copied_with_their_types(
     run(folder, file, "-c", FILL, file)
     out = run(folder, new_database_url, "-m", "itemsapi", "db", "copy", "itemsapi.db")
     assert "Not copied, because no model of the application has them: notes.\n" in out
-    sent_at, weight = datetime(2026, 3, 28, 16, 30, 0, 123456), Decimal("12.50")
+    sent_at, weight = datetime(2026, 3, 28, 16, 30, 0, 123456), Decimal("12.50")  # noqa: DTZ001 - in UTC
     expected = ("00000000-0000-0000-0000-000000000007", sent_at, weight, "2.5", True)
     assert rows(new_database_url, f"{PARCEL} WHERE weight <> 1") == [expected]
 

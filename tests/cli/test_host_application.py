@@ -171,7 +171,7 @@ def test_a_host_is_served_without_a_document_when_it_cannot_be_built(
     """The log says why; the Items API does not start."""
     write_host(host, UNDOCUMENTED)
     monkeypatch.syspath_prepend(host)
-    from shop import app  # type: ignore[import-not-found]
+    from shop import app  # type: ignore[import-not-found]  # noqa: PLC0415 - the test wrote it
 
     with pytest.raises(DocumentInvalid) if required else nullcontext():
         build_document(app, required=required)
@@ -382,7 +382,7 @@ def test_an_application_that_does_not_exist_is_wrong_usage() -> None:
 
 def flask(*words: str) -> Result:
     """Run `flask itemsapi` on the application."""
-    from shop import app
+    from shop import app  # noqa: PLC0415 - the test wrote it
 
     result: Result = app.test_cli_runner().invoke(args=["itemsapi", *words])
     return result

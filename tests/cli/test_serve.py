@@ -61,7 +61,7 @@ def serve(folder: Path, *arguments: str, **settings: str) -> Served:
     """Start a service on a port of its own and wait until it responds."""
     port = free_port()
     environment = {k: v for k, v in os.environ.items() if not k.startswith("ITEMSAPI_")}
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-m", "itemsapi", "serve", "--port", str(port), *arguments],
         cwd=folder,
         env=environment | settings,
@@ -261,7 +261,7 @@ def test_a_service_that_is_starting_stops_at_ctrl_c(tmp_path: Path) -> None:
     """The worker has not begun to serve; nothing but the banner is shown."""
     command = [sys.executable, "-m", "itemsapi", "serve", "--port", str(free_port())]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("ITEMSAPI_")}
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - our own command
         [*command, "--admin", "ada"], cwd=tmp_path, env=environment, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         start_new_session=True,
@@ -283,7 +283,7 @@ def test_serve_shows_how_another_terminal_finds_the_command(
     script.chmod(0o755)
     monkeypatch.chdir(folder)
     line = commands_elsewhere(Path("itemsapi-data"), str(script))
-    shown = subprocess.run(
+    shown = subprocess.run(  # noqa: S603 - the line that is shown
         ["/bin/sh", "-c", f"{line} && itemsapi"],
         cwd="/",
         capture_output=True,

@@ -57,7 +57,7 @@ def terminal(folder: Path, *words: str) -> Iterator[Terminal]:
     """Run a command at a terminal, without settings, in a directory of its own."""
     screen, keyboard = pty.openpty()
     inherited_environment = {k: v for k, v in os.environ.items() if not k.startswith("ITEMSAPI_")}
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-m", "itemsapi", *words],
         cwd=folder,
         env=inherited_environment | {"TERM": "xterm", "COLUMNS": "80"},
@@ -115,7 +115,7 @@ def test_serve_does_not_ask_without_a_terminal(tmp_path: Path) -> None:
     inherited_environment = {k: v for k, v in os.environ.items() if not k.startswith("ITEMSAPI_")}
     settings = {"ITEMSAPI_DOCS": "off", "ITEMSAPI_CONSOLE": "off"}
     arguments = ["serve", "--host", "127.0.0.77"]
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-m", "itemsapi", *arguments],
         cwd=tmp_path,
         env=inherited_environment | settings,

@@ -52,7 +52,7 @@ def test_a_closed_standard_input_is_an_error(shell: Shell, monkeypatch: pytest.M
     with monkeypatch.context() as patched:
         patched.setattr(sys, "stdin", None)
         with pytest.raises(ValidationFailed, match="Standard input is closed"):
-            users._read_password()
+            users._read_password()  # noqa: SLF001 - click's runner always opens it
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def oauth4webapi(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("package.json", "package-lock.json", "oauth4webapi.mjs"):
         shutil.copy(CLIENTS / name, folder)
     install = [str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
-    if subprocess.run(install, cwd=folder, check=False, timeout=120).returncode:
+    if subprocess.run(install, cwd=folder, check=False, timeout=120).returncode:  # noqa: S603 - npm
         missing("oauth4webapi from npm")
     return folder
 
@@ -190,7 +190,7 @@ def test_oauth4webapi_supports_all_endpoints(
     """Discovery, refresh, errors, introspection, revocation: the program prints each step."""
     node = shutil.which("node") or ""
     arguments = [url, tokens["refresh_token"]]
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - a program of this repository
         [node, "oauth4webapi.mjs", *arguments], cwd=oauth4webapi, check=False, timeout=60,
         capture_output=True, text=True,
     )  # fmt: skip

@@ -46,7 +46,7 @@ def run_schemathesis(
     command += [f"--exclude-operation-id={name}" for name in without]
     command += ["-H", f"Authorization: Bearer {token.decode()}"]
     command.append(f"http://127.0.0.1:{wire.port}/openapi.json")
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)  # noqa: S603 - as installed
     return "" if done.returncode == 0 else f"{done.stdout[-6000:]}{done.stderr[-2000:]}"
 
 

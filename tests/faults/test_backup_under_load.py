@@ -35,7 +35,7 @@ def run(deployment: Deployment, *words: str) -> None:
     """Run a command as an operator does, beside the service."""
     environment = deployment.service.environment | {"PATH": path_with_postgres_programs()}
     command = [sys.executable, "-m", "itemsapi", *words]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
     assert done.returncode == 0, done.stderr
 
 

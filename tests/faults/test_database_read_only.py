@@ -110,7 +110,7 @@ def standby(postgres_server: str, new_postgres: Callable[[], str]) -> Iterator[t
     data = place / "data"
 
     def program(name: str, *words: str) -> None:
-        subprocess.run(
+        subprocess.run(  # noqa: S603 - PostgreSQL's own
             [programs / name, *words],
             user=user,
             cwd=place,

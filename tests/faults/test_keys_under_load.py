@@ -135,7 +135,7 @@ def test_an_idle_process_rejects_a_withdrawn_key_at_once(
     token = login_ada(here)
     assert is_token_accepted(there, token)
     here.services.key_set.key_store.withdraw(kid_of(token))
-    there.services.key_set._loaded_at = there.services.key_set._checked_at = 0.0
+    there.services.key_set._loaded_at = there.services.key_set._checked_at = 0.0  # noqa: SLF001 - idle for a long time
     found: list[bool] = []
     threads = [
         threading.Thread(target=lambda: found.append(is_token_accepted(there, token)))

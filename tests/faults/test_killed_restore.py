@@ -35,7 +35,7 @@ def restoring(shell: Shell, file: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Restore a backup in a process of its own."""
     settings = {f"ITEMSAPI_{name.upper()}": value for name, value in shell.settings.items()}
     command = [sys.executable, "-m", "itemsapi", "db", "restore", str(file), "--replace"]
-    with subprocess.Popen(command, env=os.environ | settings, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, env=os.environ | settings, stderr=subprocess.DEVNULL) as process:  # noqa: S603 - our own program
         yield process
 
 

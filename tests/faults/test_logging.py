@@ -170,7 +170,7 @@ def bypass_gate(backend: Backend) -> TestResponse:
 def login_without_capacity(backend: Backend) -> TestResponse:
     """Log in while no password can be hashed."""
     nowhere = HashingQueue(max_running=0, max_waiting=0)
-    backend.services.issuer.password_service._queue = nowhere
+    backend.services.issuer.password_service._queue = nowhere  # noqa: SLF001 - as if others were at it
     return backend.client().post("/auth/login", json={"username": "ada", "password": "x" * 20})
 
 

@@ -128,7 +128,7 @@ def own_postgres() -> Iterator[Postgres]:
     """A PostgreSQL that may be killed."""
     with start_postgres() as server:
         yield Postgres(server)
-        print(server.log.read_text()[-4000:])
+        print(server.log.read_text()[-4000:])  # noqa: T201 - shown where the test failed
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -172,7 +172,7 @@ def create_clients(deployment: Deployment, stop: threading.Event) -> list[Client
 
 def kill_repeatedly(deployment: Deployment, database: Killable) -> Counter[str]:
     """Kill workers and the database repeatedly; return the counts."""
-    generator, kills, service = random.Random(SEED), Counter[str](), deployment.service
+    generator, kills, service = random.Random(SEED), Counter[str](), deployment.service  # noqa: S311 - no secret
     last_worker_kill = last_database_kill = time.monotonic()
     ends = time.monotonic() + SECONDS
     while (now := time.monotonic()) < ends:

@@ -46,7 +46,7 @@ def test_an_invalid_session_row_affects_only_its_user(backend: Backend, assignme
     """R-29: never 500, never more scopes than granted; other users are not affected."""
     invalid_session = open_session(backend, backend.create_user("ada", "member"))
     other = open_session(backend, backend.create_user("bob", "member"))
-    statement = f"UPDATE itemsapi_session SET {assignment} WHERE id = :id"
+    statement = f"UPDATE itemsapi_session SET {assignment} WHERE id = :id"  # noqa: S608 - the list above
     execute_sql(backend, statement, id=invalid_session.session_id)
     response = refresh(backend, invalid_session.refresh_token)
     assert response.status_code in {200, 400, 401, 503}

@@ -69,7 +69,7 @@ def backend_with_sessions(backend: Backend) -> Backend:
     open_session(backend, user_id)
     table = AuthSession.core()
     with backend.services.database.reading() as connection:
-        session_row = dict(connection.execute(select(table)).one()._mapping)
+        session_row = dict(connection.execute(select(table)).one()._mapping)  # noqa: SLF001 - a public name
     ended_at = backend.clock() - timedelta(days=30)
     ended_row = session_row | {"ended_at": ended_at, "rotated_at": ended_at}
     for at in range(0, ENDED_SESSIONS, CHUNK):

@@ -37,7 +37,7 @@ def redis(port: int, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
             "redis-server is not installed"
         )
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=tmp_path) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=tmp_path) as process:  # noqa: S603 - our own
         _wait_until_listening(port)
         yield process
         process.kill()

@@ -172,7 +172,7 @@ def test_a_writer_waits_for_another_one(
 def test_at_most_twenty_connections_are_open(database: Database) -> None:
     """R-07: ten, and ten more under load (docs/operations.md); the next one waits two seconds."""
     pool: Any = database.engine.pool
-    assert (pool.size(), pool._max_overflow, pool.timeout()) == (10, 10, 2)
+    assert (pool.size(), pool._max_overflow, pool.timeout()) == (10, 10, 2)  # noqa: SLF001 - no public name
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def set_columns(backend: Backend, sid: str, **values: Any) -> None:
         ("rotated_at", -14 * 86400 + 1, True),
     ],
 )
-def test_a_session_is_listed_while_it_is_alive(
+def test_a_session_is_listed_while_it_is_alive(  # noqa: PLR0913, PLR0917 - fixtures and one case
     backend: Backend,
     ada: str,
     session: OpenedSession,

@@ -77,7 +77,7 @@ def set_user(backend: Backend, **values: object) -> None:
         ("ada", PASSWORD, "password_expires_at", "temporary password expired"),
     ],
 )
-def test_a_failed_sign_in_is_audited_with_its_reason(
+def test_a_failed_sign_in_is_audited_with_its_reason(  # noqa: PLR0913, PLR0917 - one case has four
     backend: Backend, ada: str, name: str, password: str, column: str | None, reason: str
 ) -> None:
     """The response has none (S-149, S-184); the user is named if there is one."""

@@ -117,7 +117,7 @@ def test_the_owner_filter_widens_a_list_for_operators_only(varied_store: ItemSto
     assert len(varied_store.names(owner_id=varied_store.ada)) == 12
 
 
-@pytest.mark.parametrize("moment", [datetime.min, datetime.max])
+@pytest.mark.parametrize("moment", [datetime.min, datetime.max])  # noqa: DTZ901
 def test_the_first_and_last_times_of_the_calendar_are_accepted(
     varied_store: ItemStore, clock: MovableClock, moment: datetime
 ) -> None:

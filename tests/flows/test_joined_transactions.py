@@ -423,7 +423,7 @@ def test_a_connection_is_joined_after_the_server_became_another(
     for _ in range(2):
         with host.begin() as connection:
             record(backend, connection)
-        backend.services.database._identity._known = "before the restart"
+        backend.services.database._identity._known = "before the restart"  # noqa: SLF001
     assert events() == ["order_placed"] * 2
 
 

@@ -60,7 +60,7 @@ class WatchedLock:
         self.lock, self.order, self.place = _thread.allocate_lock(), order, place
         order.places.add(place)
 
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT002 - as Python's own
         """Acquire the lock; only a blocking call can deadlock."""
         if blocking:
             self.order.after |= {(held, self.place) for held in self.order.held_by_thread()}
@@ -96,7 +96,7 @@ def order(monkeypatch: pytest.MonkeyPatch) -> LockOrder:
     watched = LockOrder()
 
     def make_lock() -> Any:
-        caller = sys._getframe(1)
+        caller = sys._getframe(1)  # noqa: SLF001 - the only way to find the caller
         file = caller.f_code.co_filename
         if not file.startswith(SOURCE):
             return _thread.allocate_lock()

@@ -302,7 +302,7 @@ def test_a_row_is_kept_when_it_changes_before_its_deletion(
     """The condition is checked again in the transaction."""
     insert_attempts(backend, 0, 3)
     expired = find_target(backend, "attempts")
-    find_keys = retention._find_keys
+    find_keys = retention._find_keys  # noqa: SLF001 - the moment between finding and deleting
 
     def change_meanwhile(*arguments: object) -> object:
         for keys in find_keys(*arguments):  # type: ignore[arg-type]

@@ -169,7 +169,7 @@ def test_an_item_created_during_the_recount_is_counted_once(
 ) -> None:
     """Between finding a difference and correcting it."""
     set_usage(stock, items=5)
-    find_differences = quota._differences
+    find_differences = quota._differences  # noqa: SLF001 - to act between finding and correcting
 
     def change_meanwhile(*arguments: object) -> Iterator[object]:
         for differences in find_differences(*arguments):  # type: ignore[arg-type]
@@ -184,7 +184,7 @@ def test_an_item_created_during_the_recount_is_counted_once(
 def test_usage_is_never_negative(stock: ItemStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even if another process corrects the same usage meanwhile."""
     set_usage(stock, items=5)
-    find_differences = quota._differences
+    find_differences = quota._differences  # noqa: SLF001 - as above
 
     def change_meanwhile(*arguments: object) -> Iterator[object]:
         for differences in find_differences(*arguments):  # type: ignore[arg-type]

@@ -208,7 +208,7 @@ def test_an_older_revocation_does_not_overwrite_a_newer_one(
         older = revocation_feed.revoke(tx, user_target("u"))
     with database.transaction() as tx:
         newer = revocation_feed.revoke(tx, user_target("u"))
-    revocation_feed._remember({user_target("u"): older})
+    revocation_feed._remember({user_target("u"): older})  # noqa: SLF001 - what the slow thread does last
     assert [accepts(revocation_feed, epoch=epoch) for epoch in (older, newer)] == [False, True]
 
 
@@ -410,7 +410,7 @@ def test_no_thread_waits_for_a_feed_whose_last_read_failed(
 
     assert is_refused()
     with ThreadPoolExecutor(20) as pool:
-        with unreadable_feed._read_lock:
+        with unreadable_feed._read_lock:  # noqa: SLF001 - a query that gets no response
             waiting = wait([pool.submit(is_refused) for _ in range(20)], timeout=60).not_done
         assert waiting == set()
 

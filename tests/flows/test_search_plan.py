@@ -43,7 +43,7 @@ def small_plan(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def varied_store(store: ItemStore, clock: MovableClock, small_plan: None) -> ItemStore:
     """A store of items with words, tags, prices and times in all combinations, of two owners."""
-    chance, owners = Random(7), [store.ada, store.create_owner()]
+    chance, owners = Random(7), [store.ada, store.create_owner()]  # noqa: S311 - not a secret
     for n in range(COUNT):
         clock.advance(seconds=n % 2)
         words = [word for word, share in WORDS.items() if chance.random() < share]

@@ -69,7 +69,7 @@ def test_no_secret_is_in_the_repr_of_a_sign_in(backend: Backend, ada: str) -> No
         (None, "p" * 121, "p" * 120),
     ],
 )
-def test_a_session_has_the_name_of_its_device(
+def test_a_session_has_the_name_of_its_device(  # noqa: PLR0913, PLR0917 - fixtures and three names
     backend: Backend,
     ada: str,
     come_from: Callable[..., object],

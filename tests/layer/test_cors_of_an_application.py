@@ -107,7 +107,7 @@ def test_another_extension_for_cors_adds_no_second_origin(
 @pytest.mark.parametrize("whole_app", [False, True])
 @pytest.mark.parametrize("comes_first", [False, True])
 @pytest.mark.parametrize(("path", "status"), [("/orders", 401), ("/auth/help", 200)])
-def test_another_extension_for_cors_permits_its_cookies_for_its_own_routes(
+def test_another_extension_for_cors_permits_its_cookies_for_its_own_routes(  # noqa: PLR0913 - each is a case
     protect: Protect,
     allowing: Settings,
     path: str,

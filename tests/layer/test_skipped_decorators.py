@@ -48,7 +48,7 @@ def boot(protect: Protect, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Non
     def run(*, above: str = "", below: str = "") -> None:
         module = ModuleType("pets_of_a_test")
         monkeypatch.setitem(sys.modules, module.__name__, module)
-        exec(MODULE.format(above=above, below=below), vars(module))
+        exec(MODULE.format(above=above, below=below), vars(module))  # noqa: S102 - our own code
         app = Flask(__name__, static_folder=None)
         app.register_blueprint(vars(module)["blueprint"])
         protect(app)

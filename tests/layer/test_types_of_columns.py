@@ -1,5 +1,7 @@
 """Columns of users with types of the application, which need not say what they take."""
 
+# ruff: noqa: ARG002 - SQLAlchemy names the parameters
+
 import uuid
 from operator import attrgetter
 from typing import Any

@@ -258,7 +258,7 @@ class Counted(Base):
     """A user whose id SQLite gives to nobody else."""
 
     __tablename__ = "counted"
-    __table_args__ = {"sqlite_autoincrement": True}
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012
 
     id: Mapped[int] = mapped_column(primary_key=True)
     username: Mapped[str] = mapped_column(String(80), unique=True)

@@ -161,7 +161,7 @@ def test_a_handler_of_the_flush_tells_of_a_change(host: Host, name: str) -> None
     """S-067: also before the change is written."""
     user_id, _ = host.create_user(), host.login()
     with Session(host.engine) as session:
-        tell = lambda *_: host.auth.users_changed(user_id, connection=session)
+        tell = lambda *_: host.auth.users_changed(user_id, connection=session)  # noqa: E731
         event.listen(session, name, tell)
         session.get_one(HostUser, user_id).active = False
         session.commit()

@@ -409,7 +409,7 @@ def test_introspection_knows_the_users_of_the_application(host: Host) -> None:
 @pytest.mark.parametrize("part", ["operators", "items"])
 def test_parts_for_the_own_users_are_refused_with_other_users(host: Host, part: Any) -> None:
     """They would manage users who cannot sign in."""
-    users = host.auth._options.users
+    users = host.auth._options.users  # noqa: SLF001 - any users will do
     with pytest.raises(ValueError, match=f"include=.'{part}'. works on the layer's own users"):
         AuthLayer(users=users, include={part})
 

@@ -134,7 +134,7 @@ def test_systemd_accepts_the_units(installed: Path, tmp_path: Path) -> None:
     for unit, copy in zip(units, copies, strict=True):
         copy.write_text(unit.read_text("utf-8").replace("/opt/itemsapi/bin", str(installed)))
     found = subprocess.run(
-        ["systemd-analyze", "verify", *map(str, copies)],
+        ["systemd-analyze", "verify", *map(str, copies)],  # noqa: S607
         capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False,
     )  # fmt: skip
     assert (found.returncode, found.stdout + found.stderr) == (0, "")
@@ -215,7 +215,7 @@ def test_the_image_is_ready_when_its_health_check_says_so(installed: Path, tmp_p
         "PATH": f"{installed}:{SYSTEM_PATH}",
         "ITEMSAPI_DATA_DIR": str(tmp_path / "data"),
     }
-    command = [word.replace("8000", port).replace("0.0.0.0", "127.0.0.1") for word in entry + serve]
+    command = [word.replace("8000", port).replace("0.0.0.0", "127.0.0.1") for word in entry + serve]  # noqa: S104 - it is replaced
     health = [word.replace("8000", port) for word in check]
     pause, ends = threading.Event(), time.monotonic() + TIMEOUT_SECONDS
     with running(command, environment) as process:

@@ -76,8 +76,8 @@ def test_the_pool_uses_the_documented_numbers(tmp_path: Path) -> None:
     """S-199: the SQLAlchemy pool has these values, not only our constants."""
     opened = engine.Database(f"sqlite:///{tmp_path / 'itemsapi.db'}").engine.pool
     assert opened.size() == engine.POOL_SIZE  # type: ignore[attr-defined]  # a QueuePool
-    assert opened._max_overflow == engine.POOL_SIZE  # type: ignore[attr-defined]
-    assert opened._timeout == engine.POOL_TIMEOUT_SECONDS  # type: ignore[attr-defined]
+    assert opened._max_overflow == engine.POOL_SIZE  # type: ignore[attr-defined]  # noqa: SLF001 - no public way
+    assert opened._timeout == engine.POOL_TIMEOUT_SECONDS  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 @pytest.mark.postgres

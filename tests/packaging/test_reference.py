@@ -40,4 +40,4 @@ def test_a_public_name_is_described(root: Path, name: str) -> None:
 def test_an_unknown_name_is_an_error() -> None:
     """As in any module, for typing errors in imports."""
     with pytest.raises(AttributeError, match="has no attribute 'AuthLayr'"):
-        itemsapi.AuthLayr  # type: ignore[attr-defined]
+        itemsapi.AuthLayr  # type: ignore[attr-defined]  # noqa: B018

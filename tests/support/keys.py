@@ -56,4 +56,4 @@ def rotate_when_allowed(backend: Backend) -> str:
 def corrupt_keys(backend: Backend, change: str, where: str) -> None:
     """Change rows of keys directly in the database."""
     with backend.services.database.transaction() as tx:
-        tx.connection().exec_driver_sql(f"UPDATE itemsapi_signing_key SET {change} WHERE {where}")
+        tx.connection().exec_driver_sql(f"UPDATE itemsapi_signing_key SET {change} WHERE {where}")  # noqa: S608

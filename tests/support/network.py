@@ -3,6 +3,8 @@
 A real network also fails after the server has done its work; here the test decides when.
 """
 
+# ruff: noqa: N815 - http.server chooses these names
+
 import socket
 import threading
 from collections.abc import Iterator
@@ -118,7 +120,7 @@ class NetworkProxy:
 
         The delay is split at random between request and response, so that some overtake others.
         """
-        self._weather = NetworkConditions(path, seconds, lost, Random(1))
+        self._weather = NetworkConditions(path, seconds, lost, Random(1))  # noqa: S311 - reproducible
         yield
         self._weather = None
 
@@ -250,5 +252,5 @@ class _ProxyHandler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's word
         """Write nothing: `NetworkProxy.seen` is the log."""

@@ -121,7 +121,7 @@ def nginx_servers(folder: Path, servers: str, *ports: int) -> Iterator[None]:
     configuration = folder / "nginx.conf"
     configuration.write_text(FRAME.format(folder=folder, servers=servers), "utf-8")
     command = [find_nginx(), "-e", str(folder / "error.log"), "-c", str(configuration)]
-    with subprocess.Popen(command) as process:
+    with subprocess.Popen(command) as process:  # noqa: S603 - our own
         try:
             for port in ports:
                 wait_until(lambda port=port: _listens(process, port), 20)  # type: ignore[misc]  # a default binds it

@@ -31,7 +31,7 @@ class Project:
         return self._run("node", "--input-type=module", "--eval", script)
 
     def _run(self, *command: str) -> str:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - the packages that the lock file names
             command, cwd=self.folder, capture_output=True, text=True, timeout=180, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -67,7 +67,7 @@ class Npm(Project):
     def running(self, tool: str, *arguments: str) -> Iterator[Path]:
         """Run a tool of a package until the block ends; yield the file of its output."""
         program, output = self.folder / "node_modules" / ".bin" / tool, self.folder / f"{tool}.log"
-        with output.open("wb") as written, subprocess.Popen(
+        with output.open("wb") as written, subprocess.Popen(  # noqa: S603 - of the lock file
             [program, *arguments], cwd=self.folder, env=os.environ | {"NO_COLOR": "1"},
             stdin=subprocess.DEVNULL, stdout=written, stderr=written,
         ) as process:  # fmt: skip

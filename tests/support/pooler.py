@@ -36,7 +36,7 @@ def running_pooler(url: str, mode: str, **settings: str) -> Iterator[str]:
     folder.chmod(0o755)
     _configure(folder / "pgbouncer.ini", address, port, {"pool_mode": mode, **settings})
     command = [program, str(folder / "pgbouncer.ini")]
-    with subprocess.Popen(command, user=user, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, user=user, stderr=subprocess.DEVNULL) as process:  # noqa: S603
         try:
             wait_until(lambda: _listens(port), 20)
             pooled_url = address.set(host="127.0.0.1", port=port, username="anybody", query={})

@@ -100,14 +100,14 @@ class ReusableDatabase:
         self._engine = engine(self.url)
 
     def _refill(self, connection: Connection) -> None:
-        deletions = "; ".join(f"DELETE FROM {name}" for name in reversed(self._tables))
+        deletions = "; ".join(f"DELETE FROM {name}" for name in reversed(self._tables))  # noqa: S608 - our own names
         connection.exec_driver_sql(deletions)
         for name, rows in self._initial_rows.items():
-            fill = f"INSERT INTO {name} SELECT * FROM json_populate_recordset(null::{name}, :rows)"
+            fill = f"INSERT INTO {name} SELECT * FROM json_populate_recordset(null::{name}, :rows)"  # noqa: S608
             connection.execute(text(fill), {"rows": rows})
         connection.execute(text(SEQUENCES))
 
 
 def _rows(connection: Connection, table: str) -> str | None:
-    rows_json: str | None = connection.scalar(text(f"SELECT json_agg(t)::text FROM {table} AS t"))
+    rows_json: str | None = connection.scalar(text(f"SELECT json_agg(t)::text FROM {table} AS t"))  # noqa: S608
     return rows_json

@@ -92,10 +92,10 @@ def running_server(folder: Path, *, threads: int = 4, **variables: str) -> Itera
     environment |= {"ITEMSAPI_PUBLIC_URL": f"http://127.0.0.1:{port}"} | variables
     add = [*program, "users", "add", "wire", "--role=admin", "--password-stdin"]
     serve = [*program, "serve", f"--port={port}", f"--threads={threads}"]
-    subprocess.run([*program, "db", "upgrade"], env=environment, check=True, capture_output=True)
-    subprocess.run(add, env=environment, check=True, capture_output=True, input=PASSWORD.encode())
+    subprocess.run([*program, "db", "upgrade"], env=environment, check=True, capture_output=True)  # noqa: S603 - our own program
+    subprocess.run(add, env=environment, check=True, capture_output=True, input=PASSWORD.encode())  # noqa: S603 - as above
     with log.open("wb") as log_file:
-        process = subprocess.Popen(serve, env=environment, stdout=log_file, stderr=log_file)
+        process = subprocess.Popen(serve, env=environment, stdout=log_file, stderr=log_file)  # noqa: S603 - as above
     try:
         wait_until_ready(port, log)
         wire = RunningServer(port, process=process.pid)

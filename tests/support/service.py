@@ -30,7 +30,7 @@ def print_figures(name: str, **figures: float | str) -> None:
         f"{key}={value:.3f}" if isinstance(value, float) else f"{key}={value}"
         for key, value in figures.items()
     )
-    print(f"\nFIGURE {name}: {words}")
+    print(f"\nFIGURE {name}: {words}")  # noqa: T201 - figures are for the reader of the run
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class RunningService:
         command = [sys.executable, "-m", "itemsapi", "serve", f"--port={self.port}"]
         command += [f"--workers={self.workers}", f"--threads={self.threads}"]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: S603 - our own program
                 command, env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
         self.start_seconds = wait_until(self.ready, 60)

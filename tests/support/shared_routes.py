@@ -14,7 +14,7 @@ _compiled: dict[tuple[object, ...], Callable[..., tuple[str, str]]] = {}
 class CompiledOnce(Rule):
     """A rule that reuses the URL builder of an equal rule."""
 
-    def _compile_builder(self, append_unknown: bool = True) -> Any:
+    def _compile_builder(self, append_unknown: bool = True) -> Any:  # noqa: FBT002 - Werkzeug's
         if self.defaults:
             return super()._compile_builder(append_unknown)
         key = (self.rule, *self._trace, append_unknown)

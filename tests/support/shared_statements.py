@@ -32,4 +32,4 @@ def share_compiled_statements() -> None:
 
     event.listen(Engine, "engine_connect", use_shared_statements)
     for mapper in Model.registry.mappers:
-        mapper._compiled_cache = shared
+        mapper._compiled_cache = shared  # noqa: SLF001 - each mapper has one of its own

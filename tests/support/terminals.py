@@ -53,7 +53,7 @@ class Machine:
             **environment,
         }
         words = [f"{name}={value}" for name, value in variables.items()]
-        self._shell = subprocess.Popen(
+        self._shell = subprocess.Popen(  # noqa: S603 - our own program
             sandbox.command_line("env", "-i", *words, "sh"), stdin=subprocess.PIPE, text=True
         )
 
@@ -114,7 +114,7 @@ class Terminal:
     def __init__(self, folder: Path, into: int, out: Path) -> None:
         """Connect with a shell that reads and writes these pipes."""
         self.folder = folder
-        self._input = open(into, "w", encoding="utf-8")
+        self._input = open(into, "w", encoding="utf-8")  # noqa: SIM115 - open for as long as the shell
         self._output = out.open("rb", buffering=0)
         self._served: tuple[int, Path] | None = None
         self.run("set -e")

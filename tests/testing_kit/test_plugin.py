@@ -56,7 +56,7 @@ def run_project(folder: Path, conftest: str = CONFTEST) -> str:
     (folder / "conftest.py").write_text(conftest)
     (folder / "test_orders.py").write_text(TESTS)
     options = ["-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:itemsapi", "-p", PLUGIN]
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - pytest
         [sys.executable, "-m", "pytest", *options],
         cwd=folder,
         capture_output=True,
@@ -98,5 +98,5 @@ def test_a_module_level_layer_takes_the_settings_in_its_factory(tmp_path: Path) 
 def test_the_plugin_imports_nothing_heavy(module: str) -> None:
     """Pytest loads it in every project on the machine that has the package."""
     code = f"import sys, pytest, {PLUGIN}; sys.exit({module!r} in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)  # noqa: S603
     assert done.returncode == 0

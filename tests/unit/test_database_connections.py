@@ -91,7 +91,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
 
 def connector(pooler: str = "auto", options: str = "") -> Callable[[], FakeConnection]:
     """Return a function that opens connections as the engine does."""
-    opener = postgres_connections._Connector(cast("Any", pooler), options)
+    opener = postgres_connections._Connector(cast("Any", pooler), options)  # noqa: SLF001 - without an engine
     return lambda: cast("FakeConnection", opener.connect({"options": "-c x=1"}))
 
 

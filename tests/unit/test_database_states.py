@@ -120,7 +120,7 @@ class Waiting(TimeoutConnection):
     def __init__(self) -> None:
         """Remember whether it was closed."""
         self.closed_at_once: list[bool] = []
-        finish: Callable[[], None] = lambda: self.closed_at_once.append(True)
+        finish: Callable[[], None] = lambda: self.closed_at_once.append(True)  # noqa: E731
         super().__init__(cast("Any", SimpleNamespace(finish=finish, _encoding="utf-8")))
 
     def __del__(self, *_: object) -> None:
@@ -136,7 +136,7 @@ def request() -> Generator[str, int, str]:
 
 def started(connection: Waiting) -> Generator[Any, Any, Any]:
     """Return a request that waits for the server."""
-    waiting = connection._with_timeout(cast("Any", request()))
+    waiting = connection._with_timeout(cast("Any", request()))  # noqa: SLF001 - psycopg's `wait` needs a socket
     next(waiting)
     return cast("Generator[Any, Any, Any]", waiting)
 
@@ -191,10 +191,10 @@ def test_a_postgresql_database_is_opened_with_all_its_safeguards() -> None:
     """R-04, R-32: the ping, our own connections, the isolation level, look-ups in autocommit."""
     database = Database(URL)
     engine: Any = database.engine
-    assert (engine.pool._pre_ping, len(engine.dialect.dispatch.do_connect)) == (True, 1)
-    assert engine.dialect._on_connect_isolation_level == "READ COMMITTED"
+    assert (engine.pool._pre_ping, len(engine.dialect.dispatch.do_connect)) == (True, 1)  # noqa: SLF001
+    assert engine.dialect._on_connect_isolation_level == "READ COMMITTED"  # noqa: SLF001
     assert engine.dialect.do_ping.__name__ == "ping_with_timeout"
-    reading = database._read_engine
+    reading = database._read_engine  # noqa: SLF001
     assert reading.get_execution_options()["isolation_level"] == "AUTOCOMMIT"
 
 

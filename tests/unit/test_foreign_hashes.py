@@ -1,5 +1,7 @@
 """Password hashes that other libraries made: known answers, limits of work, decoys."""
 
+# ruff: noqa: E501 - a hash is one line
+
 import importlib
 import re
 import time
@@ -89,8 +91,8 @@ def without_extra(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 def _forget() -> None:
     """Forget what a process remembers: the libraries that are there, and what it warned of."""
-    foreign_hashes._handler.cache_clear()
-    foreign_hashes._warn_once.cache_clear()
+    foreign_hashes._handler.cache_clear()  # noqa: SLF001 - there is no other way
+    foreign_hashes._warn_once.cache_clear()  # noqa: SLF001
 
 
 @pytest.mark.parametrize("name", KNOWN_HASHES)

@@ -18,7 +18,7 @@ from itemsapi.items.query import (
 from itemsapi.problems import ValidationFailed
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=200)
-TIMES = st.datetimes(timezones=st.just(UTC), min_value=datetime(1970, 1, 1))
+TIMES = st.datetimes(timezones=st.just(UTC), min_value=datetime(1970, 1, 1))  # noqa: DTZ001
 LIST = fingerprint("name")
 
 

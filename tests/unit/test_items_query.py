@@ -23,7 +23,7 @@ from itemsapi.problems import ValidationFailed
         ("sku", "a\ud800"),
         ("owner_id", "\0"),
         ("currency", "EURO"),
-        ("created_from", datetime(2026, 1, 1)),
+        ("created_from", datetime(2026, 1, 1)),  # noqa: DTZ001 - that is the fault
         ("updated_to", datetime.min.replace(tzinfo=timezone(timedelta(hours=1)))),
         ("tags", ("",)),
     ],

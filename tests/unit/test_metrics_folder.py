@@ -77,7 +77,7 @@ def test_the_start_fails_with_one_line_when_the_folder_is_unusable(tmp_path: Pat
         FOLDER_VARIABLE: str(tmp_path / "file"),
         "ITEMSAPI_DATA_DIR": str(tmp_path),
     }
-    result = subprocess.run(
+    result = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-m", "itemsapi", "serve", "--workers", "2", "--port", str(free_port())],
         env=environment,
         capture_output=True,

@@ -121,8 +121,8 @@ def test_hash_and_matches_raise_busy_when_the_queue_is_full(
 
 def test_one_hash_runs_and_two_wait(passwords: PasswordService) -> None:
     """`MAX_CONCURRENT_HASHES`, `MAX_WAITING_HASHES`: more would block all threads (S-048, R-13)."""
-    queue = passwords._queue
-    assert (queue._max_running, queue._max_waiting) == (1, 2)
+    queue = passwords._queue  # noqa: SLF001 - its behaviour is tested in test_hashing_queue.py
+    assert (queue._max_running, queue._max_waiting) == (1, 2)  # noqa: SLF001
 
 
 def test_hash_raises_busy_when_no_slot_becomes_free(
@@ -157,7 +157,7 @@ def test_an_unknown_user_costs_one_verification(
 
 def test_a_decoy_is_verified_completely(passwords: PasswordService) -> None:
     """S-184: it is not rejected for its format."""
-    (decoy,) = passwords._decoys.values()
+    (decoy,) = passwords._decoys.values()  # noqa: SLF001 - there is nothing else to look at
     with pytest.raises(VerifyMismatchError):
         PasswordHasher().verify(decoy, "x")
 

@@ -90,7 +90,7 @@ def test_price_is_the_same_when_dumped_and_loaded(price: Decimal) -> None:
     assert PriceAndTime().load(dumped) == {"price": price}
 
 
-@given(st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1)), st.integers(-14, 14))
+@given(st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1)), st.integers(-14, 14))  # noqa: DTZ001
 def test_time_is_the_same_when_dumped_and_loaded(naive: datetime, hours: int) -> None:
     """RFC 3339: times are written in UTC with the letter Z, whatever their offset is."""
     time = naive.replace(tzinfo=timezone(timedelta(hours=hours)))
@@ -101,7 +101,7 @@ def test_time_is_the_same_when_dumped_and_loaded(naive: datetime, hours: int) ->
 
 def test_time_counts_as_utc_when_it_has_no_offset() -> None:
     """SQLite returns times without an offset."""
-    assert fields.rfc3339(datetime(2026, 1, 31)) == "2026-01-31T00:00:00Z"
+    assert fields.rfc3339(datetime(2026, 1, 31)) == "2026-01-31T00:00:00Z"  # noqa: DTZ001
 
 
 def test_null_is_dumped_when_the_value_is_none() -> None:

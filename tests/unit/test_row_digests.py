@@ -25,7 +25,7 @@ def test_the_order_of_rows_does_not_matter() -> None:
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        (datetime(2026, 3, 29, 10, tzinfo=timezone(timedelta(hours=9))), datetime(2026, 3, 29, 1)),
+        (datetime(2026, 3, 29, 10, tzinfo=timezone(timedelta(hours=9))), datetime(2026, 3, 29, 1)),  # noqa: DTZ001
         (Decimal("12.50"), Decimal("12.5000")),
         ({"b": 1, "a": [1]}, {"a": [1], "b": 1}),
         (memoryview(b"x"), b"x"),

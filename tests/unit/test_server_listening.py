@@ -24,10 +24,10 @@ def used_port() -> Iterator[int]:
 ANY = 0  # a port that is free, of the system's choice
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0", "::1", "::"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0", "::1", "::"])  # noqa: S104 - on purpose
 def test_a_host_is_an_address_or_a_name(host: str) -> None:
     """A client can connect to it."""
-    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - as above
     with listen(host, ANY) as listener:
         port = listener.getsockname()[1]
         with socket.create_connection((target, port), 5) as connection:
@@ -80,7 +80,7 @@ def test_the_number_of_connections_follows_the_limit_of_open_files(
     """The soft limit is raised as far as possible; a failing accept would loop."""
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[1] >= hard
     code = LIMIT.format(soft=soft, hard=hard)
-    result = subprocess.run(
+    result = subprocess.run(  # noqa: S603 - our own code
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == output

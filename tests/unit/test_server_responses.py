@@ -176,7 +176,7 @@ def test_reserved_bytes_are_released_when_sending_fails() -> None:
         if message["type"] == "http.response.start":
             raise OSError
 
-    with pytest.raises(OSError):
+    with pytest.raises(OSError):  # noqa: PT011 - it says nothing more
         asyncio.run(application(build_scope(), body_parts(), send))
     assert application.pending_bytes("203.0.113.9") == 0
 

@@ -52,7 +52,7 @@ worker.join()
 def test_no_thread_of_a_worker_takes_a_signal_that_waits_for_its_loop(tmp_path: Path) -> None:
     """The system gives it to any thread that does not block it (R-22)."""
     environment = os.environ | {"ITEMSAPI_DATA_DIR": str(tmp_path)}
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own code
         [sys.executable, "-c", BLOCKS], env=environment, capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.stderr) == ("2 2\n", "")
@@ -75,7 +75,7 @@ loop.close()
 
 def test_a_program_that_a_view_starts_can_be_told_to_stop() -> None:
     """Only the start of the worker holds signals back."""
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own code
         [sys.executable, "-c", SERVES], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.stdout, done.stderr) == ("set()\n", "")
@@ -86,7 +86,7 @@ def test_a_worker_stops_when_it_is_told_to_before_its_loop_runs(library: str) ->
     """Such a signal is dropped by uvloop; the worker would serve on until it is killed (R-22)."""
     pytest.importorskip(library)
     code = f"import {library}\n{STARTS.format(library=library)}"
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own code
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.stdout, done.stderr) == ("stopped\n", "")

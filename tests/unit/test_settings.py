@@ -15,7 +15,7 @@ from itemsapi.settings import Settings, SettingsError, not_a_setting
 from itemsapi.tokens.secret_keys import SecretKeys
 
 
-class Key(str, Enum):
+class Key(str, Enum):  # noqa: UP042 - its text is not its value
     """An enum of texts, as applications have them."""
 
     RSA = "RS256"

@@ -160,7 +160,7 @@ def walk_lookup(shape: ListShape, rows: int) -> Lookup:
 
 @lru_cache(maxsize=1024)
 def sample_lookup(shape: ListShape, rows: int) -> Lookup:
-    """Return the look-up that counts, among the next rows, those that pass each test.
+    """Return the look-up that counts, among the first rows, those that pass each test.
 
     Its row has the number of rows, how many of them pass the test of each subject in turn, and
     about how many items there are.
@@ -169,9 +169,8 @@ def sample_lookup(shape: ListShape, rows: int) -> Lookup:
     tests = [and_(*shape.tests(walked, [each])) for each in shape.subjects]
     counts = [func.sum(case((test, 1), else_=0)) for test in tests]
     total = select(func.max(_ITEM.c.number)).scalar_subquery()
-    return Lookup(
-        select(func.count(), *counts, total).select_from(_with_words(shape, walked, shape.subjects))
-    )
+    statement: Select[Any] = select(func.count(), *counts, total)
+    return Lookup(statement.select_from(_with_words(shape, walked, shape.subjects)))
 
 
 @lru_cache(maxsize=256)
@@ -181,7 +180,7 @@ def numbers_lookup(shape: ListShape, field: str) -> Lookup:
     `number_limit` is the most it returns. The order makes PostgreSQL use the index.
     """
     conditions = [*shape.tests(_ITEM, [field]), *shape.ownership(_ITEM)]
-    statement = select(_ITEM.c.number).where(*conditions).order_by(_ITEM.c[field])
+    statement: Select[Any] = select(_ITEM.c.number).where(*conditions).order_by(_ITEM.c[field])
     return Lookup(statement.limit(bindparam("number_limit", type_=Integer)))
 
 

@@ -144,7 +144,7 @@ def has_word(dialect: str, name: str) -> ColumnElement[bool]:
     """Return the condition that an item has the word in the parameter `name` (`word_value`)."""
     if dialect == "sqlite":
         return func.instr(" " + _STORED.c.c0 + " ", bindparam(name, type_=String())) > 0
-    from sqlalchemy.dialects.postgresql import TSQUERY
+    from sqlalchemy.dialects.postgresql import TSQUERY  # noqa: PLC0415 - SQLite does without it
 
     query = cast(bindparam(name, type_=String()), TSQUERY)
     return literal_column("stored.words").bool_op("@@")(query)

@@ -82,8 +82,8 @@ class Search:
     """One page of a filtered list.
 
     `terms` are the conditions that the text index knows, by subject. `is_full` tells whether these
-    rows fill a page. `fetch` runs a look-up; `fetch_items` runs one of items, and may leave out what
-    follows a full page.
+    rows fill a page. `fetch` runs a look-up; `fetch_items` runs one of items, and may omit the rows
+    that follow a full page.
     """
 
     shape: ListShape
