@@ -38,6 +38,8 @@ from itemsapi.items.models import Item, ItemDraft, column_values
 from itemsapi.items.query import ItemListQuery
 from itemsapi.items.quota import Quota
 from itemsapi.items.service import ItemService
+from itemsapi.paging import Page
+from itemsapi.problems import DatabaseUnavailable
 
 BATCH = 10_000
 ROUNDS, MAX_SECONDS = 15, 1.5  # of each query; slow ones are repeated less often
@@ -162,7 +164,10 @@ def _answer(url: str) -> None:
         name, order, whose = json.loads(line)
         query = ItemListQuery(sort=order, **QUERIES[name])
         began = time.perf_counter()
-        page = items.get_page(query, owner=owner if whose == "one owner" else None)
+        try:
+            page = items.get_page(query, owner=owner if whose == "one owner" else None)
+        except DatabaseUnavailable:  # it took too long; the time counts
+            page = Page([], None)
         elapsed = (time.perf_counter() - began) * 1000
         answer = {"ms": elapsed, "items": len(page.items), "more": page.next_cursor is not None}
         print(json.dumps(answer), flush=True)

@@ -169,8 +169,8 @@ def sample_lookup(shape: ListShape, rows: int) -> Lookup:
     tests = [and_(*shape.tests(walked, [each])) for each in shape.subjects]
     counts = [func.sum(case((test, 1), else_=0)) for test in tests]
     total = select(func.max(_ITEM.c.number)).scalar_subquery()
-    statement: Select[Any] = select(func.count(), *counts, total)
-    return Lookup(statement.select_from(_with_words(shape, walked, shape.subjects)))
+    columns: list[ColumnElement[Any]] = [func.count(), *counts, total]
+    return Lookup(select(*columns).select_from(_with_words(shape, walked, shape.subjects)))
 
 
 @lru_cache(maxsize=256)
