@@ -6,9 +6,9 @@
     python benchmarks/search.py --against ../older/src             # two versions, in turns
 
 One user owns nine items of ten, a thousand others the rest. A query is measured among the items of
-that user and among all, newest first and by price. The output is a table of medians in milliseconds, by
-the clock and of this processor (on SQLite that is all), and JSON in the last line. The target is
-30 ms for each.
+that user and among all, newest first and by price. The output is a table of medians in
+milliseconds, by the clock and of the processor in this program (on SQLite that is all of it), and
+JSON in the last line. The target is 30 ms for each.
 """
 
 import argparse
