@@ -143,6 +143,15 @@ def test_no_more_names_are_asked_for_when_the_service_has_enough(admin_page: Pag
     assert len(asked) == 6
 
 
+def test_a_search_that_found_nothing_yet_says_that_it_continues(admin_page: Page) -> None:
+    """S-101: an empty page with a cursor is not the end of the list."""
+    page_of_search = {"items": [], "next_cursor": "x"}
+    admin_page.route(re.compile(r"/items\?.*q="), lambda route: route.fulfill(json=page_of_search))
+    admin_page.goto(re.sub("#.*", "", admin_page.url) + "#/items?q=rare")
+    expect(admin_page.get_by_text("No item matches so far.")).to_be_visible()
+    expect(admin_page.get_by_role("link", name="Next")).to_be_visible()
+
+
 def test_no_event_is_shown_for_an_unknown_user(admin_page: Page) -> None:
     """Rather than those of everybody."""
     open_audit_trail(admin_page, user="nobody-has-this-name")

@@ -1,4 +1,4 @@
-"""Statements that go to the driver of SQLite within a transaction: `fetch` (docs/adr/0150)."""
+"""Statements that go to the driver of SQLite within a transaction: `fetch` (docs/adr/0018)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

@@ -6,9 +6,7 @@ from operator import attrgetter
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
-from itemsapi.items import search_index
 from itemsapi.items.models import SORT_FIELDS
 from itemsapi.items.query import ItemListQuery
 from itemsapi.problems import ValidationFailed
@@ -126,77 +124,3 @@ def test_the_first_and_last_times_of_the_calendar_are_accepted(
     """S-014: they cause no error."""
     bound = moment.replace(tzinfo=clock.current.tzinfo)
     assert len(varied_store.names(created_from=bound)) in {0, 12}
-
-
-@pytest.mark.dialect("sqlite")
-@pytest.mark.parametrize("whose", ["own", "everybody's"])
-@pytest.mark.parametrize(
-    "query",
-    [
-        *({"sort": sort} for sort in SORT_ORDERS),
-        {"sku": "S1"},
-        {"sort": "price", "price_min": "1", "price_max": "2"},
-        {"created_from": after_first_item(0), "created_to": after_first_item(1)},
-        {"q": "lamp"},
-        {"tags": ("home",)},
-        {"currency": "EUR"},
-    ],
-)
-def test_every_list_runs_along_an_index(
-    varied_store: ItemStore, whose: str, query: dict[str, Any]
-) -> None:
-    """S-101: the last page costs what the first one costs, and no list scans the table."""
-    params = {k: v(varied_store) if callable(v) else v for k, v in query.items()}
-    plans = query_plan(varied_store, None if whose == "everybody's" else varied_store.ada, params)
-    assert not [step for step in plans if step.startswith("SCAN item") and "INDEX" not in step]
-
-
-@pytest.mark.dialect("sqlite")
-def test_a_later_page_is_searched_not_scanned(varied_store: ItemStore) -> None:
-    """The index is searched for the row value of the cursor."""
-    cursor = varied_store.items.get_page(ItemListQuery(limit=1), owner=varied_store.ada).next_cursor
-    plans = query_plan(varied_store, varied_store.ada, {"cursor": cursor})
-    assert "(owner_id=? AND (created_at,id)<(?,?))" in plans[0]
-
-
-@pytest.mark.dialect("sqlite")
-def test_many_matches_are_read_along_an_index_without_sorting(
-    varied_store: ItemStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """S-101: a word that most items contain costs one page, not all items."""
-    monkeypatch.setattr(search_index, "MAX_SORTED_MATCHES", 2)
-    plans = query_plan(varied_store, None, {"q": "a"})
-    assert any("INDEX ix_itemsapi_item_created_at_id" in step for step in plans)
-    assert not [step for step in plans if "TEMP B-TREE" in step]
-
-
-@pytest.mark.dialect("sqlite")
-@pytest.mark.parametrize(
-    "query", [{"q": "lamp"}, {"tags": ("home",)}, {"currency": "USD"}], ids=str
-)
-def test_few_matches_are_looked_up_in_the_text_index(
-    varied_store: ItemStore, query: dict[str, Any]
-) -> None:
-    """S-101: a word, a tag or a currency; the other items are not read."""
-    plans = query_plan(varied_store, varied_store.ada, query)
-    assert any("itemsapi_item_text" in step for step in plans)
-
-
-def query_plan(store: ItemStore, owner: str | None, query: dict[str, Any]) -> list[str]:
-    """Return the steps of SQLite's plan for a page of a query."""
-    seen: list[tuple[str, Any]] = []
-    engine = store.database.engine
-
-    def see(_connection: Any, _cursor: Any, sql: str, parameters: Any, *_: Any) -> None:
-        seen.append((sql, parameters))
-
-    event.listen(engine, "before_cursor_execute", see)
-    store.items.get_page(ItemListQuery(**query), owner=owner)
-    event.remove(engine, "before_cursor_execute", see)
-    with store.database.reading() as connection:
-        rows = [
-            row
-            for sql, parameters in seen
-            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters)
-        ]
-    return [row[3] for row in rows]

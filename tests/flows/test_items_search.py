@@ -5,7 +5,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from itemsapi.control_characters import has_control_characters
-from itemsapi.items import search_index
 from itemsapi.items.tokenizer import search_terms
 from support.item_store import ItemStore
 
@@ -81,25 +80,6 @@ def test_an_item_is_found_by_whole_tags_when_it_has_all_of_them(store: ItemStore
     assert sorted(store.names(tags=("RED",))) == ["A", "B"]
     assert store.names(tags=("red", "Old  Car")) == ["A"]
     assert store.names(tags=("car",)) == store.names(tags=("re",)) == []
-
-
-def test_many_matches_are_sorted(store: ItemStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Too many to fetch by number, they are read along the sort field."""
-    monkeypatch.setattr(search_index, "MAX_SORTED_MATCHES", 2)
-    for n in range(5):
-        store.create(name=f"Lamp {n}", quantity=n)
-    pages = store.pages(q="lamp", sort="-quantity", limit=2)
-    assert [item.quantity for page in pages for item in page] == [4, 3, 2, 1, 0]
-
-
-def test_only_matches_are_listed_when_there_are_many(
-    store: ItemStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Items between them along the sort field are skipped."""
-    monkeypatch.setattr(search_index, "MAX_SORTED_MATCHES", 2)
-    for n in range(6):
-        store.create(name=f"{('Lamp', 'Table')[n % 2]} {n}")
-    assert store.names(q="lamp", sort="name") == ["Lamp 0", "Lamp 2", "Lamp 4"]
 
 
 @given(query=st.text(max_size=40).filter(lambda text: "\0" not in text))

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select
 
 from itemsapi.accounts.models import User
 from itemsapi.db import Database, Lookup
-from itemsapi.items.listing import list_statement
+from itemsapi.items.list_statements import ListShape, list_lookup
 from itemsapi.items.models import SORT_FIELDS
 from itemsapi.problems import DatabaseUnavailable
 from support.item_store import ItemStore
@@ -30,7 +30,8 @@ def test_the_rows_of_a_list_are_those_of_sqlalchemy(store: ItemStore, sort: str)
     for number in range(3):
         store.create(name=f"lamp {number}", sku=None if number else "S")
     params = {"owner": store.ada, "row_limit": 2}
-    lookup = Lookup(list_statement(store.database.dialect, sort, frozenset(params), False))
+    shape = ListShape(store.database.dialect, sort, frozenset({"owner"}), many=False)
+    lookup = list_lookup(shape)
     rows = [tuple(row) for row in store.database.fetch(lookup, params)]
     assert rows == by_sqlalchemy(store.database, lookup, params)
     assert len(rows) == 2

@@ -5,15 +5,15 @@ import re
 import pytest
 from sqlalchemy import Compiled, create_engine
 
-from itemsapi.items.listing import list_statement
+from itemsapi.items.list_statements import ListShape, list_lookup
 
 POSTGRES = create_engine("postgresql+psycopg://").dialect
-PARAMS = frozenset({"owner", "row_limit"})
 
 
 def compiled(sort: str, *, many: bool) -> Compiled:
     """Return the statement for a list of one owner."""
-    return list_statement("postgresql", sort, PARAMS, many).compile(dialect=POSTGRES)
+    shape = ListShape("postgresql", sort, frozenset({"owner"}), many)
+    return list_lookup(shape).statement.compile(dialect=POSTGRES)
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,16 @@ the driver, on a connection that stays open (benchmarks/request_cost.py). Postgr
 than all of this, so there a look-up is run by SQLAlchemy.
 
 `fetch` runs one in a transaction for changes, an `UPDATE ... RETURNING` too, on the connection of
-the transaction: SQLAlchemy begins, commits and rolls back (docs/adr/0150).
+the transaction: SQLAlchemy begins, commits and rolls back (docs/adr/0018).
 """
 
 import os
 import sqlite3
 from collections import deque, namedtuple
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import Connection, Dialect, Engine, Select, Update
+from sqlalchemy import CompoundSelect, Connection, Dialect, Engine, Select, Update
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.types import TypeEngine
@@ -23,10 +23,10 @@ from sqlalchemy.types import TypeEngine
 from itemsapi.db.types import AnyRow, UtcDateTime
 
 Rows = Sequence[Sequence[Any]]  # each has its values in the order of the selected columns
-Parameters = dict[str, Any]
+Parameters = Mapping[str, Any]
 Process = Callable[[Any], Any]
 ReadColumn = Callable[[Sequence[Any]], Sequence[Any]]
-Statement = Select[Any] | Update
+Statement = Select[Any] | CompoundSelect[Any] | Update
 
 _DRIVER = "itemsapi_sqlite"  # in `Session.info`: the connection of the driver
 
@@ -79,7 +79,7 @@ class DriverStatement:
 
     def run(self, connection: sqlite3.Connection, params: Parameters) -> Rows:
         """Return all rows on a connection of the driver. Raise its errors."""
-        values = self._constants | params
+        values = {**self._constants, **params}
         for name in self._processors & params.keys():
             values[name] = self._processed(name, values[name])
         rows = connection.execute(self._text, [values[name] for name in self._names]).fetchall()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import repeat
-from operator import concat
+from operator import add
 from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, Row, Table
@@ -52,7 +52,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         """Parse the values of a column of SQLite, without a call in Python for each of them."""
         if None in values:
             return [*map(_parse_utc, values)]
-        return [*map(datetime.fromisoformat, map(concat, values, repeat("+00:00")))]
+        return [*map(datetime.fromisoformat, map(add, values, repeat("+00:00")))]
 
 
 def _to_utc(value: datetime | None) -> datetime | None:

@@ -154,7 +154,12 @@ class ItemQuery(PageQuery):
     200, list_schema(Item(), "ItemPage"), example={"items": [EXAMPLE], "next_cursor": None}
 )
 def list_items(query: dict[str, Any]) -> Page[ItemRecord]:
-    """List your items. With `items:admin`, list the items of all users."""
+    """List your items. With `items:admin`, list the items of all users.
+
+    With filters, a page may have fewer items than `limit`, or none, although more follow: a search
+    for what is rare stops after a while, and `next_cursor` continues it. The list is complete when
+    `next_cursor` is null.
+    """
     return services().items.get_page(ItemListQuery(**query), owner=_owner())
 
 

@@ -73,7 +73,7 @@ class ItemService:
         listing = ListingQuery(query, owner, self._database.dialect)
         if listing.is_empty:
             return Page([], None)
-        return listing.build_page(listing.fetch_rows(self._database))
+        return listing.read(self._database)
 
     def create(self, draft: ItemDraft, *, owner: str, key: str | None = None) -> ItemRecord:
         """Create an item. Raise `Conflict` or `QuotaExceeded`.

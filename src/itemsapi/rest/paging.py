@@ -1,7 +1,8 @@
 """Paginated lists: `{"items": [...], "next_cursor": ...}`, requested with `limit` and `cursor`.
 
-A page has at most 1 MiB of JSON (see `itemsapi.paging`). It may have fewer than `limit` items
-although more follow, so clients continue until `next_cursor` is null.
+A page has at most 1 MiB of JSON (see `itemsapi.paging`), and a search ends after a limited number
+of rows. So a page may have fewer than `limit` items, or none, although more follow: clients
+continue until `next_cursor` is null.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,7 @@
 """The token codec: create and verify tokens. The only module that uses JWT libraries.
 
 Flask-JWT-Extended encodes both kinds, and holds the configuration for views that use it. A token is
-parsed once, by `tokens.claims`, and PyJWT verifies the signature (docs/adr/0151). Expiry is checked
+parsed once, by `tokens.claims`, and PyJWT verifies the signature (docs/adr/0019). Expiry is checked
 against the application's clock, so the libraries get an unlimited leeway.
 Access tokens are signed with the key set. Refresh tokens, which only this service reads, are signed
 with HS256 under a key derived from the secret key: the same generation always gives the same bytes,

@@ -62,7 +62,7 @@ export const show = async ({ query }) => {
   const names = await loadOwners(data.items);
   const filtered = ["q", "tag", "owner_id"].some((name) => query.has(name));
   const count = h("p", { class: "lead", role: "status" }, tCount("items.count", data.items.length));
-  const nothing = filtered ? empty(t("items.nothing")) : empty(t("items.none"), hasScope("items:write") ? create() : "");
+  const nothing = filtered ? empty(t(data.next_cursor ? "items.nothing_yet" : "items.nothing")) : empty(t("items.none"), hasScope("items:write") ? create() : "");
   const top = h("div", { class: "top" }, count, hasScope("items:write") && create());
   const list = data.items.length ? table(t("items.title"), columns(names), data.items) : nothing;
   return { title: t("items.title"), nodes: [top, filter(query), list, pager("items", query, data.next_cursor)] };

@@ -60,6 +60,7 @@ export const en = {
   "items.sort": "Order",
   "items.none": "No items yet.",
   "items.nothing": "No item matches.",
+  "items.nothing_yet": "No item matches so far. The search continues on the next page.",
   "items.count.one": "{count} item on this page",
   "items.count.other": "{count} items on this page",
   "items.name": "Name",

@@ -60,6 +60,7 @@ export const ja = {
   "items.sort": "並び順",
   "items.none": "アイテムはまだありません。",
   "items.nothing": "該当するアイテムはありません。",
+  "items.nothing_yet": "ここまでに該当するアイテムはありません。検索は次のページに続きます。",
   "items.count.one": "このページに {count} 件",
   "items.count.other": "このページに {count} 件",
   "items.name": "名前",

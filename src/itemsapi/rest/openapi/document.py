@@ -68,7 +68,8 @@ Every response has the header `X-Request-Id`, which identifies the request in th
 **Changes** to versioned resources need `If-Match` with the ETag that you read.
 
 **Lists** return `next_cursor`; send it as `cursor` to get the next page. A page has at most 1 MiB,
-so it may have fewer than `limit` items although more follow: continue until `next_cursor` is null.
+and a search ends after a limited number of items. So a page may have fewer than `limit` items, or
+none, although more follow: continue until `next_cursor` is null.
 """
 PAGES = """\
 **Pages.** [Each code is explained]({place}{prefix}/docs/problems), and the
