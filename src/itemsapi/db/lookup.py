@@ -13,6 +13,7 @@ import os
 import sqlite3
 from collections import deque, namedtuple
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, cast
 
 from sqlalchemy import CompoundSelect, Connection, Dialect, Engine, Select, Update
@@ -40,7 +41,6 @@ class Lookup:
     def __init__(self, statement: Statement) -> None:
         """Take the statement; its lists of values cannot be expanded (`expanding=True`)."""
         self.statement = statement
-        self._row = _row_type(statement)
         self._for_driver: DriverStatement | None = None
 
     def for_driver(self, dialect: Dialect) -> "DriverStatement":
@@ -51,7 +51,12 @@ class Lookup:
 
     def named(self, rows: Rows) -> list[AnyRow]:
         """Return rows of the driver with the columns as attributes, as SQLAlchemy's rows."""
-        return cast("list[AnyRow]", [*map(self._row._make, rows)])
+        return cast("list[AnyRow]", [*map(self._row_type._make, rows)])
+
+    @cached_property
+    def _row_type(self) -> Any:  # noqa: ANN401 - a class with the columns as attributes
+        make: Any = namedtuple  # noqa: PYI024 - the names are not known earlier
+        return make("Row", self.statement.exported_columns.keys())
 
 
 class DriverStatement:
@@ -95,11 +100,6 @@ class DriverStatement:
         for at, read in self._readers:
             columns[at] = read(columns[at])
         return [*zip(*columns, strict=True)]
-
-
-def _row_type(statement: Statement) -> Any:  # noqa: ANN401 - a class with the columns as attributes
-    make: Any = namedtuple  # noqa: PYI024 - the names are not known earlier
-    return make("Row", statement.exported_columns.keys())
 
 
 def _column_reader(kind: TypeEngine[Any], dialect: Dialect) -> ReadColumn | None:
