@@ -11,6 +11,7 @@ production, text in development. Causes of errors are written so that they revea
 import json
 import logging
 import re
+import sqlite3
 import sys
 import traceback
 from collections.abc import Iterator
@@ -191,7 +192,8 @@ def summarize_error(error: BaseException) -> str:
 
     Other messages begin with the type of the error.
     """
-    driver_error = getattr(error, "orig", None)  # SQLAlchemy wraps the driver's error
+    own = error if isinstance(error, sqlite3.Error) else None
+    driver_error = getattr(error, "orig", own)  # SQLAlchemy wraps the driver's error
     original = driver_error if isinstance(driver_error, BaseException) else error
     name = type(original).__name__
     if str(getattr(original, "sqlstate", None) or "").startswith(_DATA_EXCEPTION):
