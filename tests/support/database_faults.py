@@ -1,6 +1,7 @@
 """Make the database fail at the n-th step, a statement or a commit, or not respond at all."""
 
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -33,6 +34,13 @@ class FaultInjector:
         """Count a statement before it is executed."""
         self._step()
 
+    def driver_statement(self) -> None:
+        """Count a statement that does not pass through SQLAlchemy."""
+        try:
+            self._step()
+        except exc.OperationalError as error:
+            raise sqlite3.OperationalError("the database is away") from error
+
     def commit(self, connection: Connection) -> None:
         """Count a commit before it is executed."""
         if self.mode == "answer lost" and self.count + 1 == self.at:
@@ -54,7 +62,13 @@ def failing_database(
 ) -> Iterator[FaultInjector]:
     """Make a step fail within the block; with `at=0` only count the steps."""
     steps = FaultInjector(at, how)
-    listeners = [("before_cursor_execute", steps.statement), ("commit", steps.commit)]
+    listeners: list[tuple[str, Callable[..., object]]] = [
+        ("before_cursor_execute", steps.statement),
+        ("commit", steps.commit),
+    ]
+    if database.dialect == "sqlite":
+        listeners.append(("do_connect", _connect_with(steps)))
+        database.dispose()
     for name, listener in listeners:
         event.listen(database.engine, name, listener)
     try:
@@ -62,6 +76,23 @@ def failing_database(
     finally:
         for name, listener in listeners:
             event.remove(database.engine, name, listener)
+        if database.dialect == "sqlite":
+            database.dispose()
+
+
+def _connect_with(steps: FaultInjector) -> Callable[..., sqlite3.Connection]:
+    """Return what opens connections of SQLite whose look-ups are steps."""
+
+    class StepConnection(sqlite3.Connection):
+        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+            if not sql.startswith("PRAGMA"):
+                steps.driver_statement()
+            return super().execute(sql, *parameters)
+
+    def connect(_dialect: Any, _record: Any, args: Any, options: Any) -> sqlite3.Connection:
+        return StepConnection(*args, **options)
+
+    return connect
 
 
 def rename_away(database: Database, table: str) -> None:
