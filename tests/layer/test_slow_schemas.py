@@ -1,4 +1,4 @@
-"""`itemsapi check` names the response schemas that only marshmallow itself can serialize with."""
+"""`itemsapi check` names the response schemas whose objects are serialized one by one."""
 
 from typing import Any
 

@@ -41,10 +41,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from itemsapi.problems import Problem
 from itemsapi.rest.async_views import synchronous
-from itemsapi.rest.default_headers import (
-    add_response_headers,
-    remove_content_type_without_content,
-)
+from itemsapi.rest.default_headers import finish_headers
 from itemsapi.rest.documented_views import (
     PROBLEMS,
     prepare_examples_doc,
@@ -127,7 +124,7 @@ class Blueprint(
         errors: list[type[Exception] | int] = [HTTPException, Problem, ValidationError]
         for error in [*errors, *default_exceptions]:
             super().register_error_handler(error, handle_error)
-        self.after_request(_finish_headers)
+        self.after_request(finish_headers)
 
     def route(self, rule: str, **options: Any) -> Callable[[View], View]:
         """Register a view or a `MethodView` for requests to the path `rule`."""
@@ -250,7 +247,7 @@ class Blueprint(
         error in the generator cuts it off, and is logged.
         """
         document = super().response(status_code, schema, **options)
-        instance = resolve_schema_instance(schema)
+        instance, media_type = resolve_schema_instance(schema), options.get("content_type")
 
         def decorate(view: View) -> View:
             """Serialize what the view returns, and document it as Flask-Smorest does."""
@@ -264,7 +261,7 @@ class Blueprint(
                     response = value
                     log_stream_failures(response)
                 else:
-                    response = self._dump(instance, value, options.get("content_type"), status_code)
+                    response = self._dump(instance, value, media_type, status_code)
                 set_status_and_headers_in_response(response, status, headers)
                 return response
 
@@ -382,11 +379,6 @@ class Blueprint(
             body, limit = doc["requestBody"], f"At most {doc_info[MAX_BODY]} bytes."
             body["description"] = f"{body.get('description', '')} {limit}".strip()
         return doc
-
-
-def _finish_headers(response: flask.Response) -> flask.Response:
-    """Complete the headers of a response; one function, because Flask wraps each of them."""
-    return add_response_headers(remove_content_type_without_content(response))
 
 
 def _below_route(decorator: str, decorate: Callable[[Any], Any]) -> Callable[[View], View]:

@@ -31,10 +31,10 @@ Values = Sequence[Any]
 Serialize = Callable[[Values, Values], Values]
 DumpMany = Callable[[Any, Iterable[Any]], list[Any]]  # a nested schema and its objects
 
-_NONE = type(None)
+NONE = type(None)
 MISSING = type(missing)
-_SEQUENCES = frozenset({list, tuple, _NONE})
-_TIMES = frozenset({datetime, _NONE})
+_SEQUENCES = frozenset({list, tuple, NONE})
+_TIMES = frozenset({datetime, NONE})
 
 
 def types_of(values: Iterable[Any]) -> set[type]:
@@ -113,12 +113,12 @@ def copied_types(field: fields.Field[Any]) -> frozenset[type] | None:
     """Return the types whose values the field copies unchanged, None included, if it copies any."""
     serialize = type(field)._serialize
     if serialize is fields.String._serialize:
-        return frozenset({str, _NONE})
+        return frozenset({str, NONE})
     if isinstance(field, fields.Number) and serialize is fields.Number._serialize:
         is_plain = type(field)._format_num is fields.Number._format_num and not field.as_string
-        return frozenset({field.num_type, _NONE}) if is_plain else None
+        return frozenset({field.num_type, NONE}) if is_plain else None
     is_unchanged = serialize is fields.Field._serialize
-    return frozenset({bool, int, float, str, _NONE}) if is_unchanged else None
+    return frozenset({bool, int, float, str, NONE}) if is_unchanged else None
 
 
 def _one_by_one(field: fields.Field[Any], attr: str) -> Serialize:
@@ -165,7 +165,7 @@ def _list(field: Any, dump_many: DumpMany, one_by_one: Serialize) -> Serialize:
 def _nested(field: Any, dump_many: DumpMany, one_by_one: Serialize) -> Serialize:
     def serialize(values: Values, objects: Values) -> Values:
         """Serialize the nested objects of all objects together."""
-        if field.schema.many or field.many or types_of(values) & {_NONE, MISSING}:
+        if field.schema.many or field.many or types_of(values) & {NONE, MISSING}:
             return one_by_one(values, objects)
         return dump_many(field.schema, values)
 

@@ -246,6 +246,11 @@ def _add_cors_headers(response: Response) -> Response:
     return response
 
 
+def finish_headers(response: Response) -> Response:
+    """Complete the headers of a response of a blueprint; one function, as Flask wraps each."""
+    return add_response_headers(remove_content_type_without_content(response))
+
+
 def remove_content_type_without_content(response: Response) -> Response:
     """Remove the media type that Flask gives every response: a 204 has no content (S-015)."""
     if response.status_code == HTTPStatus.NO_CONTENT:

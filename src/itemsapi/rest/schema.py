@@ -14,6 +14,7 @@ from marshmallow.decorators import POST_DUMP, PRE_DUMP
 
 from itemsapi.rest.columns import (
     MISSING,
+    NONE,
     Serialize,
     copied_types,
     get_attribute,
@@ -183,13 +184,13 @@ def _dump_many(
 ) -> list[Any]:
     """Serialize nested objects with their schema; None stays None."""
     rows = [*objects]
-    if not isinstance(schema, Schema) or not _is_usual(type(schema)) or None in rows:
+    if not isinstance(schema, Schema) or not _is_usual(type(schema)) or NONE in types_of(rows):
         return [None if row is None else schema.dump(row, many=False) for row in rows]
     return schema._serialize_many(rows, keep_times=keep_times)
 
 
 def slow_reason(schema: marshmallow.Schema) -> str | None:
-    """Return why marshmallow serializes with a schema value by value; None if it does not."""
+    """Return why objects are not serialized together with a schema; None if they are."""
     if not isinstance(schema, Schema):
         return "is a schema of marshmallow; derive it from itemsapi.rest.Schema"
     if schema._hooks[PRE_DUMP] or schema._hooks[POST_DUMP]:

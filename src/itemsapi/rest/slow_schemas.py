@@ -1,6 +1,7 @@
-"""Schemas of responses that only marshmallow itself can serialize with, value by value.
+"""Schemas of responses whose objects are serialized one by one.
 
-Their responses are right, and slower: a list of fifty objects takes about three times as long.
+Their responses are right, and slower: to serialize fifty objects takes three to twelve times as
+long (measured, ten fields each).
 """
 
 from collections.abc import Iterable, Iterator
