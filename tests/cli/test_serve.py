@@ -255,6 +255,48 @@ def test_the_supervisor_holds_no_application_while_it_serves(served: Served) -> 
     assert not any(maps(process, name) for name in ("cryptography", "orjson", "sqlalchemy"))
 
 
+def cores_of_workers(served: Served) -> list[set[frozenset[int]]]:
+    """Return, for each worker, the sets of cores that its threads may use."""
+    workers = [each for each in children(served.process.pid) if maps(each, "cryptography")]
+    return [cores_of_threads(worker) for worker in workers]
+
+
+def cores_of_threads(process: int) -> set[frozenset[int]]:
+    """Return the sets of cores that the threads of a process may use."""
+    tasks = Path(f"/proc/{process}/task").iterdir()
+    return {frozenset(os.sched_getaffinity(int(task.name))) for task in tasks}
+
+
+def test_all_threads_of_a_worker_share_a_core_while_it_serves(served: Served) -> None:
+    """A list takes twice as long if they are on several (ADR 22)."""
+    _wait_until(lambda: [[*map(len, cores)] for cores in cores_of_workers(served)] == [[1]])
+
+
+@pytest.mark.slow
+def test_two_workers_have_two_cores_when_there_are_two(tmp_path: Path) -> None:
+    """Each has the number of its core; it moves only if others keep that one busy."""
+    service = serve(tmp_path, "--admin", "ada", "--workers", "2")
+    expected = min(2, len(os.sched_getaffinity(0)))
+
+    def are_spread() -> bool:
+        """Return whether each worker has one core, and no two the same."""
+        cores = [[*map(len, used)] for used in cores_of_workers(service)]
+        return cores == [[1], [1]] and len(set().union(*cores_of_workers(service))) == expected
+
+    try:
+        _wait_until(are_spread)
+    finally:
+        assert service.stop() == 0
+
+
+def test_the_threads_of_a_worker_use_every_core_with_no_pin(tmp_path: Path) -> None:
+    """A view may use many cores, such as one with NumPy."""
+    service = serve(tmp_path, "--admin", "ada", "--no-pin")
+    used = cores_of_workers(service)
+    service.stop()
+    assert used == [{frozenset(os.sched_getaffinity(0))}]
+
+
 def ignores_ctrl_c(process: int) -> bool:
     """Return whether a process blocks or ignores SIGINT."""
     status = Path(f"/proc/{process}/status").read_text("ascii")

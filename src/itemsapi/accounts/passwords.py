@@ -19,7 +19,7 @@ import time
 import unicodedata
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 
 from argon2 import PasswordHasher, Type
@@ -28,6 +28,7 @@ from argon2.low_level import error_to_str
 
 from itemsapi.accounts import foreign_hashes
 from itemsapi.accounts.hashing_queue import HashingQueue
+from itemsapi.cores import other_cores
 from itemsapi.observability.context import request_context
 from itemsapi.observability.logging import log
 from itemsapi.problems import Busy
@@ -163,8 +164,10 @@ class PasswordService:
         except (VerificationError, InvalidHashError):
             return False
 
-    def _slot(self) -> AbstractContextManager[None]:
-        return self._queue.slot(_client(), HASH_WAIT_SECONDS)
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        with self._queue.slot(_client(), HASH_WAIT_SECONDS), other_cores():
+            yield
 
 
 def normalize_password(password: str) -> str:

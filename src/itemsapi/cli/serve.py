@@ -28,11 +28,19 @@ DEFAULT_THREADS = 4  # more threads only compete for the same core (measured: be
     show_default=True,
     help="Per worker.",
 )
+@click.option(
+    "--pin/--no-pin",
+    default=True,
+    show_default=True,
+    help="Keep the threads of a worker on one core.",
+)
 @click.option("--admin", metavar="NAME", help="Create this admin if there is no user yet.")
-def command(host: str, port: int, workers: int, threads: int, admin: str | None) -> None:
+def command(  # noqa: PLR0913 - the options
+    *, host: str, port: int, workers: int, threads: int, pin: bool, admin: str | None
+) -> None:
     """Serve the API. On first start, create the secret key, the database and the first admin."""
     if given := run_again.received():
-        _supervise(given, workers, threads)
+        _supervise(given, workers=workers, threads=threads, pin=pin)
         return
     if find_spec("granian") is None:
         raise ExtraMissing(missing("server", "`itemsapi serve`", "granian"))
@@ -44,7 +52,7 @@ def command(host: str, port: int, workers: int, threads: int, admin: str | None)
     run_again.run_again(run_again.Given(listener, logs_json))
 
 
-def _supervise(given: run_again.Given, workers: int, threads: int) -> None:
+def _supervise(given: run_again.Given, *, workers: int, threads: int, pin: bool) -> None:
     from itemsapi.cli.context import app_factory  # noqa: PLC0415 - not for the help
     from itemsapi.observability.logging import write_log_lines  # noqa: PLC0415
     from itemsapi.server.metrics_folder import shared_folder  # noqa: PLC0415
@@ -52,4 +60,4 @@ def _supervise(given: run_again.Given, workers: int, threads: int) -> None:
 
     write_log_lines(as_json=given.logs_json)
     with given.listener, shared_folder(workers):
-        serve(given.listener, app_factory(), workers=workers, threads=threads)
+        serve(given.listener, app_factory(), workers=workers, threads=threads, pin=pin)

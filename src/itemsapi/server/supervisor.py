@@ -39,10 +39,13 @@ MAX_DEATHS: Final = 10  # in the window; a pause follows each further one
 RESTART_PAUSE_SECONDS: Final = 1.0
 
 
-def serve(listener: socket.socket, create: AppFactory, *, workers: int, threads: int) -> None:
+def serve(
+    listener: socket.socket, create: AppFactory, *, workers: int, threads: int, pin: bool
+) -> None:
     """Serve until SIGTERM or SIGINT; let requests in flight end first, unless SIGINT comes again.
 
-    `create` returns the application, in each worker; it can be pickled.
+    `create` returns the application, in each worker; it can be pickled. With `pin` the threads of a
+    worker share a core.
     """
     # With `spawn` a worker inherits no thread, lock or connection of this process.
     multiprocessing.set_start_method("spawn", force=True)
@@ -50,6 +53,7 @@ def serve(listener: socket.socket, create: AppFactory, *, workers: int, threads:
     server = Supervisor(
         "itemsapi",
         listener=listener,
+        pin=pin,
         interface=Interfaces.ASGINL,
         http=HTTPModes.http1,
         workers=workers,
@@ -72,12 +76,12 @@ def serve(listener: socket.socket, create: AppFactory, *, workers: int, threads:
 class Supervisor(MPServer):
     """granian's server on a socket of our own, which always replaces dead workers."""
 
-    def __init__(self, target: str, *, listener: socket.socket, **options: Any) -> None:
-        """Take the socket that all workers accept from."""
+    def __init__(self, target: str, *, listener: socket.socket, pin: bool, **options: Any) -> None:
+        """Take the socket that all workers accept from, and whether each has a core of its own."""
         host, port = listener.getsockname()[:2]
         super().__init__(target, address=host, port=port, **options)
         self.main_loop_interrupt = ReentrantEvent()  # type: ignore[assignment]  # as much of it as granian uses
-        self._listener = listener
+        self._listener, self._pin = listener, pin
         self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
         self._interrupted_at: float | None = None
         self._stops_at_once = False
@@ -102,6 +106,13 @@ class Supervisor(MPServer):
             super()._spawn_workers(spawn_target, target_loader)  # type: ignore[no-untyped-call]  # as above
         # It may have waited since before the handlers were there (`itemsapi serve`).
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+    def _spawn_worker(  # type: ignore[override]  # granian's own override has these parameters
+        self, idx: int, target: Callable[..., None], callback_loader: Callable[..., Any]
+    ) -> WorkerProcess:
+        """Return a new worker, which knows its number."""
+        loader = partial(callback_loader, number=idx) if self._pin else callback_loader
+        return super()._spawn_worker(idx, target, loader)
 
     def _stop_workers(self) -> None:
         """Let the workers finish the requests in flight; kill those that take too long."""

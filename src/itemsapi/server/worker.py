@@ -21,8 +21,14 @@ AppFactory = Callable[[], "Flask"]  # a worker calls it in its own process
 # ruff: noqa: PLC0415 - the supervisor imports this module, and no application
 
 
-def load_application(create: AppFactory, threads: int, workers: int) -> "Bridge":
-    """Return the bridge to the application that `create` returns in this process."""
+def load_application(
+    create: AppFactory, threads: int, workers: int, number: int | None = None
+) -> "Bridge":
+    """Return the bridge to the application that `create` returns in this process.
+
+    With the `number` of the worker all its threads share a core (`itemsapi.cores`).
+    """
+    from itemsapi.cores import share_one_core
     from itemsapi.server.bridge import Bridge
     from itemsapi.server.host_application import behind_server
     from itemsapi.services import services_of
@@ -34,6 +40,8 @@ def load_application(create: AppFactory, threads: int, workers: int) -> "Bridge"
     if settings.access_log and not LOGGER.hasHandlers():  # of an application without logging
         write_log_lines(as_json=settings.logs_json)
     hold_sigterm_until_the_loop_runs()
+    if number is not None:
+        share_one_core(number)
     return Bridge(
         behind_server(app),
         threads=threads,

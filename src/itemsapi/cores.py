@@ -1,0 +1,169 @@
+"""Cores: the threads of a worker share one, and a password hash uses another.
+
+Only one thread of a process runs Python at a time. When its threads are on several cores, each
+hand-over between them waits for the other core, and SQLite hands over for each row: a list takes
+twice as long as with all threads on one core (docs/adr/0022). A hash runs without the lock of
+Python, so it is better on a core of its own.
+
+Other programs may keep the core busy, such as another service that chose the same one. So the core
+is chosen again every few seconds: the threads move to one that is clearly less busy.
+"""
+
+import os
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+CHECK_SECONDS: Final = 2.0  # on average, between two looks at the load
+CLEARLY_LESS: Final = 0.3  # of a core: how much less busy another one is when the threads move
+TASKS: Final = Path("/proc/self/task")  # the threads of this process
+FIELDS: Final = 8  # of a line in /proc/stat; the rest is part of them (proc_stat(5))
+_IDLE, _IOWAIT = 3, 4
+
+
+class SharedCore:
+    """The core that the threads of this process share, among those that it may use."""
+
+    def __init__(self, cores: frozenset[int], core: int) -> None:
+        """Move all threads of this process to `core`; new ones start there."""
+        self.cores, self._away = cores, set[int]()
+        self._lock = threading.Lock()
+        self.move(core)
+
+    def move(self, core: int) -> None:
+        """Move all threads to another core, but for those that are away."""
+        with self._lock:
+            self.core = core
+            for thread in {int(task.name) for task in TASKS.iterdir()} - self._away:
+                _use(thread, {core})
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Let this thread use the other cores in the block."""
+        thread = threading.get_native_id()
+        with self._lock:
+            self._away.add(thread)
+            _use(thread, self.cores - {self.core})
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._away.discard(thread)
+                _use(thread, {self.core})
+
+
+_shared: SharedCore | None = None
+
+
+def share_one_core(number: int) -> SharedCore | None:
+    """Let all threads of this process share a core; the `number` of the worker says which.
+
+    Return None, and change nothing, where that is not possible or of no use: with one core, without
+    a global lock (free-threaded Python), or on a system other than Linux.
+    """
+    global _shared  # noqa: PLW0603 - it is a property of the process
+    if sys.platform != "linux" or not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return None
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) > 1:
+        _shared = SharedCore(frozenset(cores), cores[number % len(cores)])
+        threading.Thread(target=_follow_load, args=(_shared,), daemon=True).start()
+    return _shared
+
+
+@contextmanager
+def other_cores() -> Iterator[None]:
+    """Let this thread use the other cores in the block, for work without the lock of Python."""
+    if _shared is None:
+        yield
+        return
+    with _shared.away():
+        yield
+
+
+class Times(NamedTuple):
+    """The time of a core since the system started, in ticks: of all kinds, and busy."""
+
+    all: int
+    busy: int
+
+
+def read_times(text: str) -> dict[int, Times]:
+    """Return the times of each core in the text of `/proc/stat`."""
+    lines = [line.split() for line in text.splitlines()]
+    return {
+        int(name.removeprefix("cpu")): _times([*map(int, ticks[:FIELDS])])
+        for name, *ticks in lines
+        if name.startswith("cpu") and name != "cpu"
+    }
+
+
+def _times(ticks: list[int]) -> Times:
+    return Times(sum(ticks), sum(ticks) - ticks[_IDLE] - ticks[_IOWAIT])
+
+
+class Load:
+    """How busy each core is, and which one is best for this process."""
+
+    def __init__(
+        self,
+        stat: Path = Path("/proc/stat"),
+        own_seconds: Callable[[], float] = time.process_time,
+    ) -> None:
+        """Take what tells the times of the cores, and the processor time of this process."""
+        self._stat, self._own_seconds = stat, own_seconds
+        self._times, self._own = self._read()
+
+    def better_core(self, shared: SharedCore) -> int | None:
+        """Return a core that was clearly less busy than the shared one since the last call.
+
+        What this process did itself does not count. None means to stay.
+        """
+        before, own = self._times, self._own
+        self._times, self._own = self._read()
+        busy = {core: _share(before[core], now) for core, now in self._times.items()}
+        if shared.core not in busy:
+            return None  # a container may hide it
+        passed = self._times[shared.core].all - before[shared.core].all
+        own_share = (self._own - own) * os.sysconf("SC_CLK_TCK") / passed if passed else 0.0
+        return _quietest(busy, shared, busy[shared.core] - own_share)
+
+    def _read(self) -> tuple[dict[int, Times], float]:
+        return read_times(self._stat.read_text()), self._own_seconds()
+
+
+def _share(before: Times, now: Times) -> float:
+    """Return which part of the time between two readings a core was busy."""
+    passed = now.all - before.all
+    return (now.busy - before.busy) / passed if passed > 0 else 0.0
+
+
+def _quietest(busy: Mapping[int, float], shared: SharedCore, others: float) -> int | None:
+    """Return the least busy core if that is clearly less than `others` keep the shared one busy."""
+    choice = min(shared.cores & busy.keys() - {shared.core}, key=busy.__getitem__, default=None)
+    if choice is None or busy[choice] > others - CLEARLY_LESS:
+        return None
+    return choice
+
+
+def _follow_load(shared: SharedCore) -> None:
+    """Move the threads whenever another core is better, until the process ends."""
+    load = Load()
+    while True:
+        # At random, so that two processes that share a core do not both move to the same one.
+        time.sleep(random.uniform(0.5, 1.5) * CHECK_SECONDS)  # noqa: S311 - no secret
+        with suppress(OSError):
+            core = load.better_core(shared)
+            if core is not None:
+                shared.move(core)
+
+
+def _use(thread: int, cores: "set[int] | frozenset[int]") -> None:
+    """Let a thread use these cores. It may have ended, or the system may forbid it."""
+    with suppress(OSError):
+        os.sched_setaffinity(thread, cores)
