@@ -1,11 +1,12 @@
 """Measure the throughput of the server, and what stalled clients cost the others.
 
-    python benchmarks/server.py             both parts (needs wrk)
+    python benchmarks/server.py             all parts (needs wrk)
     python benchmarks/server.py --speed     requests per second against granian's WSGI mode
+    python benchmarks/server.py --pin       with and without a core that all threads share
     python benchmarks/server.py --stalled   sign-ins while clients stall or read nothing
 
-S-110, S-111. Only ratios within one run are comparable between machines. The speed is that of one
-core, with several numbers of threads.
+S-110, S-111. Only ratios within one run are comparable between machines. `--speed` is that of one
+core, with several numbers of threads; for `--pin` the service and wrk may use every core.
 """
 
 import argparse
@@ -54,6 +55,14 @@ def measure_speed(chosen: argparse.Namespace) -> Measured:
     pairs = [(name, "WSGI") for name in contestants]
     contestants["WSGI"] = wsgi_mode()
     return compare(contestants, ("list", "one"), chosen, pairs)
+
+
+def measure_pin(chosen: argparse.Namespace) -> Measured:
+    """Compare a worker on one core with one whose threads use every core."""
+    free = replace(SERVICE, title="--no-pin", server=(*SERVICE.server, "--no-pin"))
+    contestants = {"--pin": replace(SERVICE, title="--pin"), "--no-pin": free}
+    chosen.all_cores = True
+    return compare(contestants, ("list", "one"), chosen)
 
 
 class Victim:
@@ -150,13 +159,16 @@ def _line(name: str, victim: Victim, unloaded: tuple[float, float] | None) -> tu
 def main() -> None:
     """Run the selected measurements."""
     parser = options(__doc__)
-    parser.add_argument("--speed", action="store_true")
-    parser.add_argument("--stalled", action="store_true")
+    parts = {"speed": measure_speed, "pin": measure_pin}
+    for part in (*parts, "stalled"):
+        parser.add_argument(f"--{part}", action="store_true")
     chosen = parser.parse_args()
-    if chosen.speed or not chosen.stalled:
-        write(chosen.json, measure_speed(chosen))
-        print()
-    if chosen.stalled or not chosen.speed:
+    everything = not (chosen.speed or chosen.pin or chosen.stalled)
+    for part, measure in parts.items():
+        if everything or getattr(chosen, part):
+            write(chosen.json, measure(argparse.Namespace(**vars(chosen))))
+            print()
+    if everything or chosen.stalled:
         measure_stalled()
 
 

@@ -25,6 +25,9 @@ def options(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds, less data")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of each measurement")
+    parser.add_argument(
+        "--all-cores", action="store_true", help="let the servers and wrk use every core"
+    )
     parser.add_argument("--json", type=Path, help="a file for the results")
     parser.set_defaults(postgres="")
     return parser
@@ -34,7 +37,8 @@ def plan_of(chosen: argparse.Namespace) -> Plan:
     """Return the plan that the options ask for."""
     plan = QUICK if chosen.quick else FULL
     rounds, seconds = chosen.rounds or plan.rounds, chosen.seconds or plan.seconds
-    return replace(plan, rounds=rounds, seconds=seconds, postgres=chosen.postgres)
+    plan = replace(plan, rounds=rounds, seconds=seconds, postgres=chosen.postgres)
+    return replace(plan, server_core=None, load_core=None) if chosen.all_cores else plan
 
 
 def compare(

@@ -42,6 +42,10 @@ if field then
   end
 end
 
+if os.getenv("BENCH_PAUSE_MS") then
+  function delay() return tonumber(os.getenv("BENCH_PAUSE_MS")) end
+end
+
 function done(summary, latency)
   local errors = summary.errors
   print(string.format(

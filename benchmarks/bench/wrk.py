@@ -30,12 +30,14 @@ class Load:
     """What wrk sends, and how.
 
     With `rotated`, each answer has a new value of this JSON field, which the next request to the
-    same path sends: a refresh token that is used once.
+    same path sends: a refresh token that is used once. A connection waits `pause_ms` before each
+    request.
     """
 
     requests: tuple[Request, ...]
     connections: int = 16
     rotated: str = ""
+    pause_ms: int = 0
 
 
 class Speed(NamedTuple):
@@ -86,6 +88,8 @@ def run(url: str, load: Load, seconds: float, core: int | None, *, refusals: boo
         variables = {"BENCH_REQUESTS": file.name, "BENCH_PATH": load.requests[0].path}
         if load.rotated:
             variables["BENCH_ROTATED"] = load.rotated
+        if load.pause_ms:
+            variables["BENCH_PAUSE_MS"] = str(load.pause_ms)
         output = subprocess.run(  # noqa: S603 - wrk
             [*pinned(core), "wrk", *options, url],
             env=os.environ | variables,

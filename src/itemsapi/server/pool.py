@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from itemsapi.observability.logging import log
 from itemsapi.problems import Unavailable
 from itemsapi.server.fair_queue import FairQueue
+from itemsapi.server.refusals import Refusals
 from itemsapi.server.responses import PendingResponses
 
 # The threads that run the application.
@@ -99,7 +100,7 @@ class ThreadPool:
 
     def __init__(self, threads: int) -> None:
         """Take the number of threads; they start with the first job."""
-        self.pending_responses = PendingResponses()
+        self.pending_responses, self.refusals = PendingResponses(), Refusals()
         self._queue: FairQueue[Job] = FairQueue(self.pending_responses.has_room)
         self._threads = WorkerThreads(self._run_next_job, threads)
         self.step_aside = self._threads.step_aside
