@@ -17,7 +17,8 @@ from itemsapi.observability.logging import log, write_log_lines
 from itemsapi.rest.async_views import Application
 from itemsapi.rest.middleware import require_unambiguous_path
 from itemsapi.secret_key import exposure_warning
-from itemsapi.settings import Settings, uncounted_proxies_warning
+from itemsapi.settings import Settings
+from itemsapi.uncounted_proxies import uncounted_proxies_warning
 
 PARTS: tuple[Part, ...] = ("api_keys", "items", "operators", "health", "metrics", "docs", "console")
 

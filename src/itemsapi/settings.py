@@ -50,7 +50,6 @@ __all__ = [
     "SettingsError",
     "find_unknown_settings",
     "not_a_setting",
-    "uncounted_proxies_warning",
 ]
 
 TEST_ENV_PREFIX = "ITEMSAPI_TEST_"  # read by the test suite only, never by the service
@@ -327,17 +326,3 @@ _RULES: tuple[tuple[str, Callable[[Settings], bool], str], ...] = (
     ),
     ("trusted_proxies", lambda s: (s.trusted_proxies or 0) > 10, "must be 10 at most"),  # noqa: PLR2004
 )
-
-
-def uncounted_proxies_warning(settings: Settings) -> str | None:
-    """Return a one-line warning if there must be a proxy but none is configured, else None.
-
-    The public URL is https and this server speaks http, so a proxy terminates TLS.
-    """
-    if settings.trusted_proxies != 0 or not settings.public_url.startswith("https:"):
-        return None
-    return (
-        f"{ENV_PREFIX}TRUSTED_PROXIES is 0, so all clients behind the proxy that terminates TLS"
-        " have its address and share one limit; set the number of proxies that add to"
-        " X-Forwarded-For, or `none` if clients connect directly or no proxy adds their addresses"
-    )

@@ -36,8 +36,8 @@ from itemsapi.settings import (
     SettingsError,
     find_unknown_settings,
     not_a_setting,
-    uncounted_proxies_warning,
 )
+from itemsapi.uncounted_proxies import uncounted_proxies_warning
 
 if TYPE_CHECKING:
     from flask import Flask

@@ -18,7 +18,7 @@ GATE: Final = "itemsapi.gate"  # of the extensions of an application
 def refuse_without_gate(app: Flask, **_: object) -> None:
     """Raise a 503 for a view that needs a caller, unless the application has a gate."""
     gate = app.extensions.get(GATE)  # a copy of an application may share the extensions with it
-    if request.endpoint is None or (gate is not None and gate.app is app):
+    if (gate is not None and gate.app is app) or request.endpoint is None:
         return
     rules = collect_rules(app.view_functions.get(request.endpoint), request.method)
     if any(rule.kind != "public" for rule in rules):

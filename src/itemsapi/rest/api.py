@@ -25,13 +25,13 @@ from itemsapi.gate.guarded_views import current_request
 from itemsapi.observability.metrics import count_request
 from itemsapi.operator_error import OperatorError
 from itemsapi.rest import error_handlers
-from itemsapi.rest.blueprint import IdConverter
 from itemsapi.rest.default_headers import (
     documented_headers,
     remove_content_type_without_content,
     response_headers,
 )
 from itemsapi.rest.error_handlers import PROBLEM_JSON
+from itemsapi.rest.id_converter import IdConverter
 from itemsapi.rest.json_provider import MAX_BYTES, JsonProvider
 from itemsapi.rest.middleware import Middleware, Proxies
 from itemsapi.rest.openapi.links import add_links

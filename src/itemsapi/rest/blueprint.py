@@ -36,7 +36,6 @@ from flask_smorest.utils import (
 )
 from marshmallow import Schema, ValidationError
 from werkzeug.exceptions import HTTPException, default_exceptions
-from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from itemsapi.problems import Problem
@@ -49,7 +48,7 @@ from itemsapi.rest.documented_views import (
 )
 from itemsapi.rest.error_handlers import handle_error
 from itemsapi.rest.etags import DUMP, METADATA_ATTRIBUTE, Versions, View, view_metadata
-from itemsapi.rest.fields import ID_PATTERN
+from itemsapi.rest.id_converter import IdConverter
 from itemsapi.rest.idempotency import PROBLEMS as IDEMPOTENCY_PROBLEMS
 from itemsapi.rest.idempotency import IdempotencyHeaders, keep_key
 from itemsapi.rest.json_provider import dumps
@@ -72,12 +71,6 @@ _CONTENT_HOOK = flask_smorest.Blueprint._prepare_response_content  # noqa: SLF00
 
 class DecoratorMisplaced(TypeError):
     """A decorator stands above the route of its view, where it would have no effect."""
-
-
-class IdConverter(BaseConverter):
-    """`<id:item_id>`: a UUID in lower case, as a string; anything else is a 404."""
-
-    regex = ID_PATTERN
 
 
 class Blueprint(

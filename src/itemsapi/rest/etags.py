@@ -201,8 +201,9 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
         return cast("View", check)
 
     def _check_if_match_present(self) -> None:
-        is_change = flask.request.method in self.METHODS_NEEDING_CHECK_ETAG
-        if is_change and flask.request.headers.get("If-Match") is None:
+        request = current_request()
+        is_change = request.method in self.METHODS_NEEDING_CHECK_ETAG
+        if is_change and request.headers.get("If-Match") is None:
             raise PreconditionRequired
 
     @staticmethod
@@ -213,7 +214,7 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
 
     def _verify_check_etag(self) -> None:
         """Warn the developer of a change whose `If-Match` was not compared."""
-        if flask.request.method in self.METHODS_NEEDING_CHECK_ETAG:
+        if current_request().method in self.METHODS_NEEDING_CHECK_ETAG:
             get_appcontext()["etag"] = {"etag_checked": etag_context().get("etag_checked", False)}
             super()._verify_check_etag()
 
@@ -222,7 +223,7 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
 
         If `response` is above `etag`, or if there is none, the response does not exist yet.
         """
-        if flask.request.method not in self.METHODS_ALLOWING_SET_ETAG:
+        if current_request().method not in self.METHODS_ALLOWING_SET_ETAG:
             return
         if isinstance(returned, Response):
             self._finish(returned)
