@@ -126,7 +126,8 @@ class Load:
         """
         before, own = self._times, self._own
         self._times, self._own = self._read()
-        busy = {core: _share(before[core], now) for core, now in self._times.items()}
+        known = before.keys() & self._times.keys()  # cores come and go in a virtual machine
+        busy = {core: _share(before[core], self._times[core]) for core in known}
         if shared.core not in busy:
             return None  # a container may hide it
         passed = self._times[shared.core].all - before[shared.core].all
@@ -153,11 +154,11 @@ def _quietest(busy: Mapping[int, float], shared: SharedCore, others: float) -> i
 
 def _follow_load(shared: SharedCore) -> None:
     """Move the threads whenever another core is better, until the process ends."""
-    load = Load()
-    while True:
-        # At random, so that two processes that share a core do not both move to the same one.
-        time.sleep(random.uniform(0.5, 1.5) * CHECK_SECONDS)  # noqa: S311 - no secret
-        with suppress(OSError):
+    with suppress(OSError):  # where `/proc/stat` cannot be read, the threads stay
+        load = Load()
+        while True:
+            # At random, so that two processes that share a core do not both move to the same one.
+            time.sleep(random.uniform(0.5, 1.5) * CHECK_SECONDS)  # noqa: S311 - no secret
             core = load.better_core(shared)
             if core is not None:
                 shared.move(core)

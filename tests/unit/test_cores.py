@@ -156,6 +156,17 @@ def test_the_threads_stay_when_the_system_does_not_tell_about_their_core(
     assert Load(stat).better_core(shared) is None
 
 
+def test_the_threads_stay_when_a_core_appears_and_another_one_goes(
+    tmp_path: Path, shared: SharedCore
+) -> None:
+    """A virtual machine may get and lose cores while it runs."""
+    stat = tmp_path / "stat"
+    stat.write_text("cpu0 100 0 0 0 0 0 0 0\ncpu1 0 0 0 100 0 0 0 0\n")
+    load = Load(stat, lambda: 0.0)
+    stat.write_text("cpu0 200 0 0 0 0 0 0 0\ncpu2 0 0 0 200 0 0 0 0\n")
+    assert load.better_core(shared) is None
+
+
 def test_time_of_a_guest_is_counted_once_when_a_core_runs_one() -> None:
     """It is part of the time of user programs (proc_stat(5))."""
     assert read_times("cpu3 10 0 0 80 10 0 0 0 9 0\n")[3] == (100, 10)
