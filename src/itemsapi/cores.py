@@ -1,4 +1,4 @@
-"""Cores: the threads of a worker share one, and a password hash uses another.
+"""Cores: the threads of a worker share one, and that of password hashes uses the others.
 
 Only one thread of a process runs Python at a time. When its threads are on several cores, each
 hand-over between them waits for the other core, and SQLite hands over for each row: a list takes
@@ -14,8 +14,8 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -26,35 +26,29 @@ FIELDS: Final = 8  # of a line in /proc/stat; the rest is part of them (proc_sta
 _IDLE, _IOWAIT = 3, 4
 
 
+_away: set[int] = set()  # threads that use the other cores
+
+
 class SharedCore:
     """The core that the threads of this process share, among those that it may use."""
 
     def __init__(self, cores: frozenset[int], core: int) -> None:
         """Move all threads of this process to `core`; new ones start there."""
-        self.cores, self._away = cores, set[int]()
-        self._lock = threading.Lock()
+        self.cores = cores
         self.move(core)
 
     def move(self, core: int) -> None:
-        """Move all threads to another core, but for those that are away."""
-        with self._lock:
-            self.core = core
-            for thread in {int(task.name) for task in TASKS.iterdir()} - self._away:
-                _use(thread, {core})
+        """Move all threads to another core, and those that are away to the rest."""
+        self.core = core
+        for task in TASKS.iterdir():
+            self.place(int(task.name))
 
-    @contextmanager
-    def away(self) -> Iterator[None]:
-        """Let this thread use the other cores in the block."""
-        thread = threading.get_native_id()
-        with self._lock:
-            self._away.add(thread)
-            _use(thread, self.cores - {self.core})
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._away.discard(thread)
-                _use(thread, {self.core})
+    def place(self, thread: int) -> None:
+        """Let a thread use the cores that it should. It may have ended, or be forbidden to."""
+        with suppress(OSError):
+            os.sched_setaffinity(
+                thread, self.cores - {self.core} if thread in _away else {self.core}
+            )
 
 
 _shared: SharedCore | None = None
@@ -76,14 +70,12 @@ def share_one_core(number: int) -> SharedCore | None:
     return _shared
 
 
-@contextmanager
-def other_cores() -> Iterator[None]:
-    """Let this thread use the other cores in the block, for work without the lock of Python."""
-    if _shared is None:
-        yield
-        return
-    with _shared.away():
-        yield
+def use_other_cores() -> None:
+    """Let this thread use the other cores: it works without the lock of Python."""
+    thread = threading.get_native_id()
+    _away.add(thread)
+    if _shared is not None:
+        _shared.place(thread)
 
 
 class Times(NamedTuple):
@@ -162,9 +154,3 @@ def _follow_load(shared: SharedCore) -> None:
             core = load.better_core(shared)
             if core is not None:
                 shared.move(core)
-
-
-def _use(thread: int, cores: "set[int] | frozenset[int]") -> None:
-    """Let a thread use these cores. It may have ended, or the system may forbid it."""
-    with suppress(OSError):
-        os.sched_setaffinity(thread, cores)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from itemsapi.cores import Load, SharedCore, other_cores, read_times
+from itemsapi.cores import Load, SharedCore, read_times
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="others cannot pin a thread")
 needs_two_cores = pytest.mark.skipif(
@@ -63,28 +63,45 @@ def test_workers_take_cores_in_turn_when_there_are_more_of_them() -> None:
 
 
 @needs_two_cores
-def test_a_thread_uses_the_other_cores_in_the_block_and_comes_back() -> None:
-    """A password hash must not take the core that runs Python."""
-    code = """
-cores.share_one_core(0)
-with cores.other_cores():
-    print(used() == usable[1:], in_a_thread(used) == usable[1:])
-print(used() == usable[:1])
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_a_thread_uses_the_other_cores_whenever_it_started(order: str) -> None:
+    """That of password hashes must not take the core that runs Python."""
+    code = f"""
+ended = threading.Event()
+started = threading.Event()
+
+def work():
+    cores.use_other_cores()
+    started.set()
+    ended.wait()
+
+thread = threading.Thread(target=work)
+if {order == "after"}:
+    cores.share_one_core(0)
+thread.start()
+started.wait()
+if {order == "before"}:
+    cores.share_one_core(0)
+print(sorted(os.sched_getaffinity(thread.native_id)) == usable[1:], used() == usable[:1])
+ended.set()
 """
-    assert run(code) == "True True\nTrue\n"
+    assert run(code) == "True True\n"
 
 
 @needs_two_cores
-def test_a_thread_comes_back_to_the_new_core_when_the_others_moved_meanwhile() -> None:
-    """It stays where it is until its hash is done."""
+def test_a_thread_on_the_other_cores_gives_way_when_the_threads_move() -> None:
+    """It goes to where they were."""
     code = """
 shared = cores.share_one_core(0)
-with cores.other_cores():
-    in_a_thread(lambda: shared.move(usable[1]))
-    print(used() == usable[1:])
-print(used() == [usable[1]])
+
+def work():
+    cores.use_other_cores()
+    shared.move(usable[1])
+    return used()
+
+print(in_a_thread(work) == [usable[0], *usable[2:]], used() == [usable[1]])
 """
-    assert run(code) == "True\nTrue\n"
+    assert run(code) == "True True\n"
 
 
 def test_a_process_with_one_core_is_left_alone() -> None:
@@ -98,9 +115,8 @@ print(cores.share_one_core(5), used() == usable[:1], threading.active_count())
 
 def test_threads_use_every_core_when_they_share_none() -> None:
     """Without `share_one_core`, as in an application of somebody else, nothing is changed."""
-    before = os.sched_getaffinity(0)
-    with other_cores():
-        assert os.sched_getaffinity(0) == before
+    code = "cores.use_other_cores()\nprint(used() == usable)"
+    assert run(code) == "True\n"
 
 
 def test_a_core_that_the_system_refuses_leaves_the_threads_where_they_are() -> None:

@@ -21,6 +21,8 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
+from typing import TypeVar
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import HashingError, InvalidHashError, VerificationError
@@ -28,7 +30,7 @@ from argon2.low_level import error_to_str
 
 from itemsapi.accounts import foreign_hashes
 from itemsapi.accounts.hashing_queue import HashingQueue
-from itemsapi.cores import other_cores
+from itemsapi.accounts.hashing_thread import HashingThread
 from itemsapi.observability.context import request_context
 from itemsapi.observability.logging import log
 from itemsapi.problems import Busy
@@ -43,6 +45,8 @@ MAX_PARAMETER_SETS = 4  # that one verification does the work of
 MANY_KINDS = "the time of a wrong password may tell who is a user; see users.md, password hashes"
 PARAMETERS_RELOAD_SECONDS = 3600.0
 EXHAUSTION_ERRORS = {error_to_str(code) for code in (-22, -33)}  # argon2.h: no memory, no thread
+
+T = TypeVar("T")
 
 _PARAMETERS = re.compile(r"(\$argon2id\$v=\d+\$m=(\d+),t=(\d+),p=(\d+))\$", re.ASCII)
 
@@ -66,6 +70,7 @@ class PasswordService:
             settings.argon2_time,
             settings.argon2_parallelism,
         )
+        self._thread = HashingThread(MAX_CONCURRENT_HASHES)
         self._current = f"$argon2id$v=19$m={memory},t={passes},p={lanes}"
         self._decoys = {self._current: _decoy_hash(self._current)}
         self._seen: dict[str, str] = {}  # decoys since the last reload, which may miss them
@@ -80,8 +85,7 @@ class PasswordService:
 
     def hash(self, password: str) -> str:
         """Return the hash of a password. Raise `Busy`."""
-        with self._slot(), _busy_if_exhausted():
-            return self._hasher.hash(normalize_password(password))
+        return self._run(partial(self._hash, normalize_password(password)))
 
     def matches(self, password: str, stored: str | None) -> bool:
         """Return whether `password` has the hash `stored`; without a hash the work is the same.
@@ -93,8 +97,8 @@ class PasswordService:
         kind = self._kind_of(stored) if stored else None
         if kind:
             self._add_parameters(*kind)
-        with self._slot():
-            return self._verify_with_decoys(password, stored or "", kind[0] if kind else None)
+        parameters = kind[0] if kind else None
+        return self._run(partial(self._verify_with_decoys, password, stored or "", parameters))
 
     def needs_rehash(self, stored: str, password: str) -> bool:
         """Return whether a new hash of its password has to replace `stored`.
@@ -164,10 +168,14 @@ class PasswordService:
         except (VerificationError, InvalidHashError):
             return False
 
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        with self._queue.slot(_client(), HASH_WAIT_SECONDS), other_cores():
-            yield
+    def _hash(self, password: str) -> str:
+        with _busy_if_exhausted():
+            return self._hasher.hash(password)
+
+    def _run(self, work: Callable[[], T]) -> T:
+        """Run work of Argon2 in the thread for it, when it is the turn of the client."""
+        with self._queue.slot(_client(), HASH_WAIT_SECONDS):
+            return self._thread.run(work)
 
 
 def normalize_password(password: str) -> str:

@@ -8,12 +8,12 @@ occupying a thread (ADR 7):
     listening       the socket that all workers share
     metrics_folder  the folder in which the workers count together
     worker          what runs in a worker process
-    allocator       gives the memory of password hashes back
     bridge          ASGI on one side, WSGI on the other
     exchange        one request and its response
     bodies          request bodies, received under a deadline and a budget
     pool            threads for the application, scheduled fairly between clients
     fair_queue      decides which job is next
     responses       responses, sent under a deadline and a budget
+    refusals        answers that say when to retry, sent a moment later
     environ         translates an ASGI scope into a WSGI environment
 """

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from itemsapi.observability.logging import LOGGER, write_log_lines
-from itemsapi.server.allocator import return_large_blocks
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -33,7 +32,6 @@ def load_application(
     from itemsapi.server.host_application import behind_server
     from itemsapi.services import services_of
 
-    return_large_blocks()
     threading.Thread(target=_stop_with_parent, daemon=True).start()
     app = create()
     settings = services_of(app).settings

@@ -1,0 +1,40 @@
+"""The thread of password hashes: one thread of a process computes them all.
+
+Argon2 takes 19 MiB for a hash, and the C library keeps them in an area of the thread for the next
+one: each thread that hashes would keep as much. Without that memory the system would have to find,
+clear and map it for each hash, which is a quarter of its time. The thread runs without the lock of
+Python, so it uses other cores than the threads that run Python (`itemsapi.cores`).
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from itemsapi.cores import use_other_cores
+from itemsapi.problems import Busy
+
+T = TypeVar("T")
+
+
+class HashingThread:
+    """A thread that starts with the first hash, also after a fork."""
+
+    def __init__(self, threads: int) -> None:
+        """Take how many hashes run at once, each in a thread."""
+        self._threads = threads
+        self._executor = self._new_executor()
+
+    def run(self, work: Callable[[], T]) -> T:
+        """Return the result of `work`, or raise its error. Raise `Busy` if no thread can start."""
+        if self._process != os.getpid():  # a fork has no threads but one
+            self._executor = self._new_executor()
+        try:
+            outcome = self._executor.submit(work)
+        except RuntimeError as error:
+            raise Busy(cause=f"passwords: {error}") from error
+        return outcome.result()
+
+    def _new_executor(self) -> ThreadPoolExecutor:
+        self._process = os.getpid()
+        return ThreadPoolExecutor(self._threads, "itemsapi-hash", use_other_cores)
