@@ -9,7 +9,6 @@ import pytest
 from itemsapi.accounts.hashing_thread import HashingThread
 from itemsapi.problems import Busy
 
-
 FORKS = """
 import os
 from itemsapi.accounts.hashing_thread import HashingThread
