@@ -55,7 +55,7 @@ _shared: SharedCore | None = None
 
 
 def share_one_core(number: int) -> SharedCore | None:
-    """Let all threads of this process share a core; the `number` of the worker says which.
+    """Let all threads of this process share a core: the one at `number`, counted in a circle.
 
     Return None, and change nothing, where that is not possible or of no use: with one core, without
     a global lock (free-threaded Python), or on a system other than Linux.

@@ -8,6 +8,7 @@ that a new version of granian still calls them.
 
 import logging
 import multiprocessing
+import random
 import signal
 import socket
 import time
@@ -37,6 +38,7 @@ REPEATED_SIGNAL_SECONDS: Final = 1.0  # a second Ctrl-C within them is the first
 DEATH_WINDOW_SECONDS: Final = 60.0
 MAX_DEATHS: Final = 10  # in the window; a pause follows each further one
 RESTART_PAUSE_SECONDS: Final = 1.0
+MAX_CORES: Final = 1024
 
 
 def serve(
@@ -82,6 +84,7 @@ class Supervisor(MPServer):
         super().__init__(target, address=host, port=port, **options)
         self.main_loop_interrupt = ReentrantEvent()  # type: ignore[assignment]  # as much of it as granian uses
         self._listener, self._pin = listener, pin
+        self._first_core = random.randrange(MAX_CORES)  # another one in each service of a machine
         self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
         self._interrupted_at: float | None = None
         self._stops_at_once = False
@@ -110,8 +113,9 @@ class Supervisor(MPServer):
     def _spawn_worker(  # type: ignore[override]  # granian's own override has these parameters
         self, idx: int, target: Callable[..., None], callback_loader: Callable[..., Any]
     ) -> WorkerProcess:
-        """Return a new worker, which knows its number."""
-        loader = partial(callback_loader, number=idx) if self._pin else callback_loader
+        """Return a new worker, which knows the number of its core."""
+        number = self._first_core + idx
+        loader = partial(callback_loader, number=number) if self._pin else callback_loader
         return super()._spawn_worker(idx, target, loader)
 
     def _stop_workers(self) -> None:

@@ -25,7 +25,7 @@ def load_application(
 ) -> "Bridge":
     """Return the bridge to the application that `create` returns in this process.
 
-    With the `number` of the worker all its threads share a core (`itemsapi.cores`).
+    With a `number` all threads share a core, which is counted with it (`itemsapi.cores`).
     """
     from itemsapi.cores import share_one_core
     from itemsapi.server.bridge import Bridge
