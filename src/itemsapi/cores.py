@@ -1,9 +1,9 @@
-"""Cores: the threads of a worker share one, and that of password hashes uses the others.
+"""CPU affinity: the threads of a worker share one core, and that of hashes uses the others.
 
-Only one thread of a process runs Python at a time. When its threads are on several cores, each
-hand-over between them waits for the other core, and SQLite hands over for each row: a list takes
-twice as long as with all threads on one core (docs/adr/0022). A hash runs without the lock of
-Python, so it is better on a core of its own.
+Only the thread that holds the global interpreter lock (GIL) runs Python. When it passes the GIL to
+a thread on another core, that core has to wake up first, and `sqlite3` releases the GIL for each
+row: a list takes twice as long as with all threads on one core (docs/adr/0022). A hash is computed
+without the GIL, so it is better on another core.
 
 Other programs may keep the core busy, such as another service that chose the same one. So the core
 is chosen again every few seconds: the threads move to one that is clearly less busy.
@@ -14,7 +14,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -26,7 +26,7 @@ FIELDS: Final = 8  # of a line in /proc/stat; the rest is part of them (proc_sta
 _IDLE, _IOWAIT = 3, 4
 
 
-_away: set[int] = set()  # threads that use the other cores
+_elsewhere: set[int] = set()  # the threads that use the other cores, by their native id
 
 
 class SharedCore:
@@ -38,17 +38,20 @@ class SharedCore:
         self.move(core)
 
     def move(self, core: int) -> None:
-        """Move all threads to another core, and those that are away to the rest."""
+        """Move all threads to another core, and those on the other cores to the rest."""
         self.core = core
-        for task in TASKS.iterdir():
-            self.place(int(task.name))
+        placed: set[int] = set()
+        # A thread that starts meanwhile begins where the thread that starts it is.
+        while new := {int(task.name) for task in TASKS.iterdir()} - placed:
+            for thread in new:
+                self.place(thread)
+            placed |= new
 
     def place(self, thread: int) -> None:
         """Let a thread use the cores that it should. It may have ended, or be forbidden to."""
+        cores = self.cores - {self.core} if thread in _elsewhere else {self.core}
         with suppress(OSError):
-            os.sched_setaffinity(
-                thread, self.cores - {self.core} if thread in _away else {self.core}
-            )
+            os.sched_setaffinity(thread, cores)
 
 
 _shared: SharedCore | None = None
@@ -58,22 +61,22 @@ def share_one_core(number: int) -> SharedCore | None:
     """Let all threads of this process share a core: the one at `number`, counted in a circle.
 
     Return None, and change nothing, where that is not possible or of no use: with one core, without
-    a global lock (free-threaded Python), or on a system other than Linux.
+    a GIL (free-threaded Python), without `/proc`, or on a system other than Linux.
     """
     global _shared  # noqa: PLW0603 - it is a property of the process
     if sys.platform != "linux" or not getattr(sys, "_is_gil_enabled", lambda: True)():
         return None
     cores = sorted(os.sched_getaffinity(0))
-    if len(cores) > 1:
+    if len(cores) > 1 and TASKS.is_dir():
         _shared = SharedCore(frozenset(cores), cores[number % len(cores)])
         threading.Thread(target=_follow_load, args=(_shared,), daemon=True).start()
     return _shared
 
 
 def use_other_cores() -> None:
-    """Let this thread use the other cores: it works without the lock of Python."""
+    """Let this thread use the other cores: it works without the GIL."""
     thread = threading.get_native_id()
-    _away.add(thread)
+    _elsewhere.add(thread)
     if _shared is not None:
         _shared.place(thread)
 
@@ -102,19 +105,15 @@ def _times(ticks: list[int]) -> Times:
 class Load:
     """How busy each core is, and which one is best for this process."""
 
-    def __init__(
-        self,
-        stat: Path = Path("/proc/stat"),
-        own_seconds: Callable[[], float] = time.process_time,
-    ) -> None:
-        """Take what tells the times of the cores, and the processor time of this process."""
-        self._stat, self._own_seconds = stat, own_seconds
+    def __init__(self, stat: Path = Path("/proc/stat"), tasks: Path = TASKS) -> None:
+        """Take what tells the times of the cores, and those of the threads of this process."""
+        self._stat, self._tasks = stat, tasks
         self._times, self._own = self._read()
 
     def better_core(self, shared: SharedCore) -> int | None:
         """Return a core that was clearly less busy than the shared one since the last call.
 
-        What this process did itself does not count. None means to stay.
+        What the threads on the shared core did themselves does not count. None means to stay.
         """
         before, own = self._times, self._own
         self._times, self._own = self._read()
@@ -123,11 +122,21 @@ class Load:
         if shared.core not in busy:
             return None  # a container may hide it
         passed = self._times[shared.core].all - before[shared.core].all
-        own_share = (self._own - own) * os.sysconf("SC_CLK_TCK") / passed if passed else 0.0
+        own_share = max(0, self._own - own) / passed if passed > 0 else 0.0
         return _quietest(busy, shared, busy[shared.core] - own_share)
 
-    def _read(self) -> tuple[dict[int, Times], float]:
-        return read_times(self._stat.read_text()), self._own_seconds()
+    def _read(self) -> tuple[dict[int, Times], int]:
+        tasks = [task for task in self._tasks.iterdir() if int(task.name) not in _elsewhere]
+        return read_times(self._stat.read_text()), sum(map(_ticks_of, tasks))
+
+
+def _ticks_of(task: Path) -> int:
+    """Return the CPU time of a thread in ticks (proc_pid_stat(5)); 0 if it has ended."""
+    try:
+        fields = (task / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(fields[11]) + int(fields[12])  # utime and stime
 
 
 def _share(before: Times, now: Times) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from itemsapi import cores
 from itemsapi.cores import Load, SharedCore, read_times
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="others cannot pin a thread")
@@ -113,6 +114,17 @@ print(cores.share_one_core(5), used() == usable[:1], threading.active_count())
     assert run(code) == "None True 1\n"
 
 
+@needs_two_cores
+def test_a_process_that_cannot_see_its_threads_is_left_alone() -> None:
+    """A sandbox may have no `/proc`; the worker has to start there too."""
+    code = """
+from pathlib import Path
+cores.TASKS = Path("/nowhere")
+print(cores.share_one_core(0), used() == usable)
+"""
+    assert run(code) == "None True\n"
+
+
 def test_threads_use_every_core_when_they_share_none() -> None:
     """Without `share_one_core`, as in an application of somebody else, nothing is changed."""
     code = "cores.use_other_cores()\nprint(used() == usable)"
@@ -131,7 +143,6 @@ cpu0 {0} 0 0 {1} 0 0 0 0 0 0
 cpu1 {2} 0 0 {3} 50 0 0 0 0 0
 intr 12 0
 """
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @pytest.fixture
@@ -141,26 +152,56 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> SharedCore:
     return SharedCore(frozenset({0, 1}), 0)
 
 
+class Counters:
+    """The files of the system that tell the times of the cores and of the threads."""
+
+    def __init__(self, folder: Path) -> None:
+        """Create them, with two threads."""
+        self.stat, self.tasks = folder / "stat", folder / "tasks"
+        for thread in ("7", "8"):
+            (self.tasks / thread).mkdir(parents=True)
+
+    def write(self, stat: str, *, own: int, elsewhere: int = 0) -> Load:
+        """Set the ticks of the cores, of the thread on the shared core, and of the other one."""
+        self.stat.write_text(stat)
+        for thread, ticks in (("7", own), ("8", elsewhere)):
+            line = f"{thread} (a) name) S 1 1 1 0 -1 0 0 0 0 0 {ticks} 1 0 0"
+            (self.tasks / thread / "stat").write_text(line)
+        return Load(self.stat, self.tasks)
+
+
 @pytest.mark.parametrize(
     ("busy", "own", "better"),
     [
-        ((100, 0), 0.2, 1),  # others take 80 % of ours, and the other one is free
-        ((100, 0), 1.0, None),  # it is this process that keeps the core busy
-        ((100, 90), 0.5, None),  # the other one is no better
-        ((100, 49), 0.2, 1),
-        ((100, 51), 0.2, None),  # not clearly better
-        ((0, 0), 0.0, None),
+        ((100, 0), 20, 1),  # others take 80 % of ours, and the other one is free
+        ((100, 0), 100, None),  # it is this process that keeps the core busy
+        ((100, 90), 50, None),  # the other one is no better
+        ((100, 49), 20, 1),
+        ((100, 51), 20, None),  # not clearly better
+        ((0, 0), 0, None),
+        ((100, 0), -50, 1),  # of a thread that has ended
     ],
 )
 def test_the_threads_move_when_another_core_is_clearly_less_busy(
-    tmp_path: Path, shared: SharedCore, busy: tuple[int, int], own: float, better: int | None
+    tmp_path: Path, shared: SharedCore, busy: tuple[int, int], own: int, better: int | None
 ) -> None:
-    """Of 100 ticks of each core, `busy` are busy, and `own` is the share of this process."""
-    stat, spent = tmp_path / "stat", iter([7.0, 7.0 + own * 100 / TICKS])
-    stat.write_text(STAT.format(500, 900, 70, 30))
-    load = Load(stat, lambda: next(spent))
-    stat.write_text(STAT.format(500 + busy[0], 1000 - busy[0], 70 + busy[1], 130 - busy[1]))
+    """Of 100 ticks of each core, `busy` are busy, and this process used `own` of them."""
+    counters = Counters(tmp_path)
+    load = counters.write(STAT.format(500, 900, 70, 30), own=70)
+    stat = STAT.format(500 + busy[0], 1000 - busy[0], 70 + busy[1], 130 - busy[1])
+    counters.write(stat, own=70 + own)
     assert load.better_core(shared) == better
+
+
+def test_a_hash_on_another_core_is_no_work_of_the_shared_one(
+    tmp_path: Path, shared: SharedCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the threads would stay beside another program whenever passwords are hashed."""
+    monkeypatch.setattr(cores, "_elsewhere", {8})
+    counters = Counters(tmp_path)
+    load = counters.write(STAT.format(0, 0, 0, 0), own=0)
+    counters.write(STAT.format(100, 0, 10, 90), own=10, elsewhere=90)
+    assert load.better_core(shared) == 1
 
 
 def test_the_threads_stay_when_the_system_does_not_tell_about_their_core(
@@ -178,7 +219,7 @@ def test_the_threads_stay_when_a_core_appears_and_another_one_goes(
     """A virtual machine may get and lose cores while it runs."""
     stat = tmp_path / "stat"
     stat.write_text("cpu0 100 0 0 0 0 0 0 0\ncpu1 0 0 0 100 0 0 0 0\n")
-    load = Load(stat, lambda: 0.0)
+    load = Load(stat)
     stat.write_text("cpu0 200 0 0 0 0 0 0 0\ncpu2 0 0 0 200 0 0 0 0\n")
     assert load.better_core(shared) is None
 

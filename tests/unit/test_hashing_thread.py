@@ -55,3 +55,21 @@ def test_a_hash_is_refused_when_no_thread_can_start(monkeypatch: pytest.MonkeyPa
     with pytest.raises(Busy) as caught:
         HashingThread(1).run(bool)
     assert caught.value.cause == "passwords: can't start new thread"
+
+
+def test_work_that_found_no_thread_is_dropped_when_the_next_one_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its client got a 503, and the next hash would wait for it."""
+    hashing, done = HashingThread(1), list[str]()
+
+    def refuse(_: threading.Thread) -> None:
+        """Fail as the system does."""
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(Busy):
+            hashing.run(lambda: done.append("refused"))
+    hashing.run(lambda: done.append("next"))
+    assert done == ["next"]

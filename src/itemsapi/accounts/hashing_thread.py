@@ -1,9 +1,10 @@
 """The thread of password hashes: one thread of a process computes them all.
 
 Argon2 takes 19 MiB for a hash, and the C library keeps them in an area of the thread for the next
-one: each thread that hashes would keep as much. Without that memory the system would have to find,
-clear and map it for each hash, which is a quarter of its time. The thread runs without the lock of
-Python, so it uses other cores than the threads that run Python (`itemsapi.cores`).
+one: each thread that hashes would keep as much. Returned to the system, that memory would have to
+be mapped again for each hash, which then takes 51 instead of 38 ms of CPU time (docs/adr/0016). A
+hash is computed without the GIL, so the thread uses other cores than those that run Python
+(`itemsapi.cores`).
 """
 
 import os
@@ -31,7 +32,9 @@ class HashingThread:
             self._executor = self._new_executor()
         try:
             outcome = self._executor.submit(work)
-        except RuntimeError as error:
+        except RuntimeError as error:  # the work that found no thread is still in its queue
+            self._executor.shutdown(wait=False, cancel_futures=True)
+            self._executor = self._new_executor()
             raise Busy(cause=f"passwords: {error}") from error
         return outcome.result()
 

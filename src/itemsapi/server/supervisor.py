@@ -79,12 +79,12 @@ class Supervisor(MPServer):
     """granian's server on a socket of our own, which always replaces dead workers."""
 
     def __init__(self, target: str, *, listener: socket.socket, pin: bool, **options: Any) -> None:
-        """Take the socket that all workers accept from, and whether each has a core of its own."""
+        """Take the socket that all workers accept from, and whether each keeps to a core."""
         host, port = listener.getsockname()[:2]
         super().__init__(target, address=host, port=port, **options)
         self.main_loop_interrupt = ReentrantEvent()  # type: ignore[assignment]  # as much of it as granian uses
         self._listener, self._pin = listener, pin
-        self._first_core = random.randrange(MAX_CORES)  # another one in each service of a machine
+        self._first_core = random.randrange(MAX_CORES)  # noqa: S311 - spreads the services of a machine
         self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
         self._interrupted_at: float | None = None
         self._stops_at_once = False
@@ -113,7 +113,7 @@ class Supervisor(MPServer):
     def _spawn_worker(  # type: ignore[override]  # granian's own override has these parameters
         self, idx: int, target: Callable[..., None], callback_loader: Callable[..., Any]
     ) -> WorkerProcess:
-        """Return a new worker, which knows the number of its core."""
+        """Return a new worker; with `pin` it gets the number of its core."""
         number = self._first_core + idx
         loader = partial(callback_loader, number=number) if self._pin else callback_loader
         return super()._spawn_worker(idx, target, loader)
