@@ -127,8 +127,9 @@ def test_a_request_is_rejected_when_it_waits_too_long_for_a_thread(
             with monkeypatch.context() as patch:
                 patch.setattr(pool, "THREAD_WAIT_SECONDS", -1.0)  # what waits now has expired
                 await advance_loop(pool.SWEEP_INTERVAL_SECONDS)
+            await second  # while the only thread is still busy
             leave.set()
-            await asyncio.gather(first, second)
+            await first
             statuses += [slow.status, late.status]
         return statuses
 

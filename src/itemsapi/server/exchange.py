@@ -1,6 +1,7 @@
 """One request and its response, in four steps; only the third occupies a thread.
 
-The body is received, the request waits for a thread, the application runs, the response is sent.
+The body is received, the request waits for a thread, the application runs, the response is sent. A
+part of a response that the application has yet to generate occupies a thread too.
 The event loop does all the waiting. An error of the server itself becomes a problem response like
 any other: the application's middleware renders it.
 """
@@ -17,7 +18,7 @@ from itemsapi.observability.logging import log
 from itemsapi.problems import Problem
 from itemsapi.server.bodies import BodyReceiver, LargeBody, LargeBodyReader, Receive
 from itemsapi.server.environ import Scope, require_host
-from itemsapi.server.pool import ThreadPool
+from itemsapi.server.pool import NoThreadFree, ThreadPool
 from itemsapi.server.responses import CHUNK_BYTES, Response, Send
 
 NO_CLIENT: Final = ""  # for work of the server itself, and for the rest of a started response
@@ -91,9 +92,15 @@ class Exchange:
         return response
 
     async def _error_response(self, call: ApplicationCall, error: Exception) -> Response:
-        """Return the problem response for an error; it is short."""
+        """Return the problem response for an error.
+
+        A thread renders it; the event loop does if no thread is free, which takes it less than a
+        millisecond: that response must not wait for a thread too.
+        """
         work = partial(call, self._scope, io.BytesIO(), self._context, error)
         try:
+            if isinstance(error, NoThreadFree):
+                return work()
             return await self._pool.run(NO_CLIENT, work)
         finally:
             _clear_tracebacks(error)
@@ -164,7 +171,7 @@ class Exchange:
         That is known only once the body is complete: before that, the next message is a part of it.
         """
         if not self._receiver.is_complete:
-            yield bool
+            yield lambda: False
             return
         disconnect = asyncio.ensure_future(self._receiver.wait_for_disconnect())
         try:

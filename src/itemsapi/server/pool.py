@@ -95,6 +95,12 @@ class Job:
     queued_at: float = 0.0
 
 
+class NoThreadFree(Unavailable):
+    """Every thread was busy for as long as a request waits for one."""
+
+    cause = f"threads: none was free for {THREAD_WAIT_SECONDS:.0f} s"
+
+
 class ThreadPool:
     """A fixed number of working threads, scheduled fairly between clients."""
 
@@ -108,7 +114,7 @@ class ThreadPool:
         self._is_started = self._is_sweeping = False
 
     async def run(self, client: str, work: Callable[[], T]) -> T:
-        """Run `work` in a thread and return its result. Raise `Unavailable` if none is free."""
+        """Run `work` in a thread and return its result. Raise `NoThreadFree`."""
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[T] = loop.create_future()
         self._start_threads()
@@ -131,8 +137,7 @@ class ThreadPool:
         """Fail the jobs that have waited too long; run again while jobs are waiting."""
         expired = self._queue.remove_expired(time.monotonic() - THREAD_WAIT_SECONDS)
         for job in (job for job in expired if not job.outcome.done()):
-            cause = f"threads: none was free for {THREAD_WAIT_SECONDS:.0f} s"
-            job.outcome.set_exception(Unavailable(cause=cause))
+            job.outcome.set_exception(NoThreadFree())
         self._is_sweeping = bool(self._queue)
         if self._is_sweeping:
             asyncio.get_running_loop().call_later(SWEEP_INTERVAL_SECONDS, self._sweep)
