@@ -66,10 +66,7 @@ def running(source: Path) -> Iterator[Version]:
     with subprocess.Popen(  # noqa: S603 - ours
         command, env=environment, stdin=pipe, stdout=pipe, text=True
     ) as process:
-        try:
-            yield Version(process)
-        finally:
-            process.terminate()
+        yield Version(process)  # then its input is closed, so it removes its folder and ends
 
 
 def work() -> None:

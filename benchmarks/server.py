@@ -164,10 +164,13 @@ def main() -> None:
         parser.add_argument(f"--{part}", action="store_true")
     chosen = parser.parse_args()
     everything = not (chosen.speed or chosen.pin or chosen.stalled)
+    found: Measured = Measured({}, {})
     for part, measure in parts.items():
         if everything or getattr(chosen, part):
-            write(chosen.json, measure(argparse.Namespace(**vars(chosen))))
+            measured = measure(argparse.Namespace(**vars(chosen)))
+            found |= Measured(measured.ratios, {part: measured.details})
             print()
+    write(chosen.json, found)  # not the stalled clients, which have no rounds
     if everything or chosen.stalled:
         measure_stalled()
 

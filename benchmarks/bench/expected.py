@@ -14,8 +14,9 @@ def regressions(
 ) -> Iterator[str]:
     """Yield a line for each ratio that is lower than the spread of the committed one.
 
-    Every ratio is larger if the service is faster. One without a committed ratio passes, and so
-    does a better one: then the committed ratios should be renewed.
+    A ratio to another program is larger if the service is faster, one of `gate.py` if the gate is
+    cheaper: that one becomes smaller when all the rest becomes faster. One without a committed
+    ratio passes, and so does a better one: then the committed ratios should be renewed.
     """
     for name, measured in ratios.items():
         known = expected.get(name)

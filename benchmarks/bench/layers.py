@@ -23,13 +23,12 @@ def layer_of(function: Function) -> str | None:
     file, _, name = function
     if file == "~":
         return next((layer for part, layer in OF_BUILTINS.items() if part in name), None)
-    path = file.split("/")
-    if "itemsapi" in path:
-        start = len(path) - path[::-1].index("itemsapi")
-        return "itemsapi." + path[start].removesuffix(".py")
-    if "site-packages" in path:
-        return path[path.index("site-packages") + 1].removesuffix(".py")
-    return "benchmark" if "benchmarks" in path else "standard library"
+    for root in ("/site-packages/", "/src/"):
+        _, found, inside = file.rpartition(root)
+        if found:
+            package, *rest = (part.removesuffix(".py") for part in inside.split("/"))
+            return f"itemsapi.{rest[0]}" if package == "itemsapi" else package
+    return "benchmark" if "/benchmarks/" in file else "standard library"
 
 
 def layer_shares(profile: cProfile.Profile) -> dict[str, float]:

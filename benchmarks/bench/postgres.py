@@ -21,8 +21,10 @@ def new_database(server: str) -> Iterator[str]:
     try:
         with engine.connect() as connection:
             connection.execute(text(f"CREATE DATABASE {name}"))
-        yield address.set(database=name).render_as_string(hide_password=False)
-        with engine.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        try:
+            yield address.set(database=name).render_as_string(hide_password=False)
+        finally:
+            with engine.connect() as connection:
+                connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     finally:
         engine.dispose()

@@ -237,6 +237,29 @@ def test_a_second_ctrl_c_does_not_wait_for_requests_in_flight(tmp_path: Path) ->
     assert service.stop() in {0, -signal.SIGINT}  # the last one may come when all is done
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("is_broken", [True, False])
+def test_a_worker_is_replaced_at_sighup_only_by_one_that_can_start(
+    tmp_path: Path, is_broken: bool
+) -> None:
+    """The operator may have installed a broken version; the service must not end (R-22)."""
+    path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    settings = {
+        "ITEMSAPI_BLUEPRINTS": "support.failing_views:views",
+        "ITEMSAPI_DATA_DIR": str(tmp_path),
+    }
+    service = serve(tmp_path, "--admin", "ada", PYTHONPATH=path, **settings)
+    before = children(service.process.pid)
+    if is_broken:
+        (tmp_path / "broken").touch()
+    service.process.send_signal(signal.SIGHUP)
+    _wait_until(lambda: len(children(service.process.pid)) > len(before))
+    _wait_until(lambda: len(children(service.process.pid)) == len(before))
+    answers = [service.send("GET", "/health/ready")[0] for _ in range(4)]
+    is_same = children(service.process.pid) == before
+    assert (answers, is_same, service.stop()) == ([200] * 4, is_broken, 0)
+
+
 def children(process: int) -> list[int]:
     """Return the processes that a process started."""
     listed = Path(f"/proc/{process}/task/{process}/children").read_text("ascii")

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from granian._granian import SocketHolder
@@ -38,6 +39,7 @@ REPEATED_SIGNAL_SECONDS: Final = 1.0  # a second Ctrl-C within them is the first
 DEATH_WINDOW_SECONDS: Final = 60.0
 MAX_DEATHS: Final = 10  # in the window; a pause follows each further one
 RESTART_PAUSE_SECONDS: Final = 1.0
+START_TIMEOUT_SECONDS: Final = 60.0  # for a worker to load the application, at SIGHUP
 MAX_CORES: Final = 1024
 
 
@@ -85,6 +87,7 @@ class Supervisor(MPServer):
         self.main_loop_interrupt = ReentrantEvent()  # type: ignore[assignment]  # as much of it as granian uses
         self._listener, self._pin = listener, pin
         self._first_core = random.randrange(MAX_CORES)  # noqa: S311 - spreads the services of a machine
+        self._loaded: dict[int, tuple[Connection, Connection]] = {}  # by worker: a pipe
         self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
         self._interrupted_at: float | None = None
         self._stops_at_once = False
@@ -113,9 +116,10 @@ class Supervisor(MPServer):
     def _spawn_worker(  # type: ignore[override]  # granian's own override has these parameters
         self, idx: int, target: Callable[..., None], callback_loader: Callable[..., Any]
     ) -> WorkerProcess:
-        """Return a new worker; with `pin` it gets the number of its core."""
-        number = self._first_core + idx
-        loader = partial(callback_loader, number=number) if self._pin else callback_loader
+        """Return a new worker, which says when it can serve; with `pin` it gets a core."""
+        self._loaded[idx] = _, writer = multiprocessing.Pipe(duplex=False)
+        number = self._first_core + idx if self._pin else None
+        loader = partial(callback_loader, number=number, loaded=writer)
         return super()._spawn_worker(idx, target, loader)
 
     def _stop_workers(self) -> None:
@@ -146,7 +150,8 @@ class Supervisor(MPServer):
         """Replace these workers one by one, until a signal says to stop.
 
         granian would replace all of them first, and wait for each. It gives a delay at SIGHUP, and
-        none after a death.
+        none after a death. At SIGHUP a worker serves until its successor can; if that one cannot
+        start, because its code is newer and wrong, this worker and the next ones stay.
         """
         for index in dict.fromkeys(workers):
             if self.interrupt_signal:
@@ -159,9 +164,30 @@ class Supervisor(MPServer):
             with _sigint_blocked():
                 self.wrks[index] = self._spawn_worker(index, spawn_target, target_loader)
                 self.wrks[index].start()  # type: ignore[no-untyped-call]  # granian has no type here
-            self._wait_while(lambda: True, delay)
+            if delay and not self._can_serve(index):
+                self._keep(index, old)
+                break
             self._retire(old)
         self._find_missed_deaths()
+
+    def _can_serve(self, index: int) -> bool:
+        """Wait until a worker has loaded the application; return whether it did.
+
+        It did not if it died, if it takes too long, or if a signal says to stop.
+        """
+        worker, (loaded, _) = self.wrks[index], self._loaded[index]
+        self._wait_while(lambda: _is_alive(worker) and not loaded.poll(), START_TIMEOUT_SECONDS)
+        return loaded.poll()
+
+    def _keep(self, index: int, old: WorkerProcess) -> None:
+        """Go on with a worker whose successor cannot serve."""
+        new, self.wrks[index] = self.wrks[index], old
+        if self.interrupt_signal:
+            self.wrks.append(new)
+            return
+        log.error("workers_not_replaced", pid=new.inner.pid, exit_code=new.inner.exitcode)
+        if _is_alive(new):
+            _kill([new])
 
     def _retire(self, worker: WorkerProcess) -> None:
         """Let a worker that was replaced finish its requests; kill it if it takes too long.

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from itemsapi.observability.logging import LOGGER, write_log_lines
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from flask import Flask
 
     from itemsapi.server.bridge import Bridge
@@ -21,11 +23,16 @@ AppFactory = Callable[[], "Flask"]  # a worker calls it in its own process
 
 
 def load_application(
-    create: AppFactory, threads: int, workers: int, number: int | None = None
+    create: AppFactory,
+    threads: int,
+    workers: int,
+    number: int | None = None,
+    loaded: "Connection | None" = None,
 ) -> "Bridge":
     """Return the bridge to the application that `create` returns in this process.
 
-    With a `number` all threads share a core, which is counted with it (`itemsapi.cores`).
+    With a `number` all threads share a core, which is counted with it (`itemsapi.cores`). `loaded`
+    gets a message when this process can serve.
     """
     from itemsapi.cores import share_one_core
     from itemsapi.server.bridge import Bridge
@@ -40,12 +47,16 @@ def load_application(
     hold_sigterm_until_the_loop_runs()
     if number is not None:
         share_one_core(number)
-    return Bridge(
+    bridge = Bridge(
         behind_server(app),
         threads=threads,
         trusted_proxies=settings.trusted_proxies or 0,
         multiprocess=workers > 1,
     )
+    if loaded is not None:
+        loaded.send_bytes(b"loaded")
+        loaded.close()
+    return bridge
 
 
 def hold_sigterm_until_the_loop_runs() -> None:
