@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -278,33 +279,40 @@ def test_the_supervisor_holds_no_application_while_it_serves(served: Served) -> 
     assert not any(maps(process, name) for name in ("cryptography", "orjson", "sqlalchemy"))
 
 
-def cores_of_workers(served: Served) -> list[set[frozenset[int]]]:
-    """Return, for each worker, the sets of cores that its threads may use."""
-    workers = [each for each in children(served.process.pid) if maps(each, "cryptography")]
-    return [cores_of_threads(worker) for worker in workers]
+def workers_of(served: Served) -> list[int]:
+    """Return the processes that run the application."""
+    return [each for each in children(served.process.pid) if maps(each, "cryptography")]
 
 
-def cores_of_threads(process: int) -> set[frozenset[int]]:
-    """Return the sets of cores that the threads of a process may use."""
+def cores_of_threads(process: int) -> Counter[frozenset[int]]:
+    """Return how many threads of a process may use which cores."""
     tasks = Path(f"/proc/{process}/task").iterdir()
-    return {frozenset(os.sched_getaffinity(int(task.name))) for task in tasks}
+    return Counter(frozenset(os.sched_getaffinity(int(task.name))) for task in tasks)
+
+
+def shared_core(process: int) -> int | None:
+    """Return the core that all threads share, but for that of password hashes."""
+    cores = cores_of_threads(process)
+    [(most, count)] = cores.most_common(1)
+    return min(most) if len(most) == 1 and cores.total() - count <= 1 else None
 
 
 def test_all_threads_of_a_worker_share_a_core_while_it_serves(served: Served) -> None:
     """A list takes twice as long if they are on several (ADR 22)."""
-    _wait_until(lambda: [[*map(len, cores)] for cores in cores_of_workers(served)] == [[1]])
+    [worker] = workers_of(served)
+    _wait_until(lambda: shared_core(worker) is not None)
 
 
 @pytest.mark.slow
 def test_two_workers_have_two_cores_when_there_are_two(tmp_path: Path) -> None:
-    """Each has the number of its core; it moves only if others keep that one busy."""
+    """Each takes the next core; it moves only if others keep that one busy."""
     service = serve(tmp_path, "--admin", "ada", "--workers", "2")
     expected = min(2, len(os.sched_getaffinity(0)))
 
     def are_spread() -> bool:
         """Return whether each worker has one core, and no two the same."""
-        cores = [[*map(len, used)] for used in cores_of_workers(service)]
-        return cores == [[1], [1]] and len(set().union(*cores_of_workers(service))) == expected
+        cores = [*map(shared_core, workers_of(service))]
+        return len(cores) == 2 and None not in cores and len({*cores}) == expected
 
     try:
         _wait_until(are_spread)
@@ -315,9 +323,9 @@ def test_two_workers_have_two_cores_when_there_are_two(tmp_path: Path) -> None:
 def test_the_threads_of_a_worker_use_every_core_with_no_pin(tmp_path: Path) -> None:
     """A view may use many cores, such as one with NumPy."""
     service = serve(tmp_path, "--admin", "ada", "--no-pin")
-    used = cores_of_workers(service)
+    used = [[*cores_of_threads(worker)] for worker in workers_of(service)]
     service.stop()
-    assert used == [{frozenset(os.sched_getaffinity(0))}]
+    assert used == [[frozenset(os.sched_getaffinity(0))]]
 
 
 def ignores_ctrl_c(process: int) -> bool:
