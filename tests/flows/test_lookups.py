@@ -1,6 +1,7 @@
 """Look-ups whose text goes to the driver return what SQLAlchemy returns."""
 
 import os
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,25 @@ def test_connections_are_closed_with_the_database(store: ItemStore) -> None:
     store.database.dispose()
     with pytest.raises(Exception, match="closed"):
         connection.execute("SELECT 1")
+
+
+class TakenMeanwhile(deque[Any]):
+    """Connections of which another thread takes the last one, just before it is taken here."""
+
+    def pop(self, *_: int) -> Any:
+        """Find none."""
+        self.clear()
+        return super().pop()
+
+
+@pytest.mark.dialect("sqlite")
+def test_connections_are_closed_when_another_thread_closes_them_too(store: ItemStore) -> None:
+    """A look-up that ends meanwhile closes those that it finds."""
+    reader = store.database._sqlite_reader  # noqa: SLF001 - of SQLite
+    assert reader is not None
+    reader._idle = TakenMeanwhile([object()])  # noqa: SLF001 - as above
+    reader.close()
+    assert not kept(store)
 
 
 @pytest.mark.dialect("sqlite")

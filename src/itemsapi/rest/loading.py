@@ -18,27 +18,40 @@ _HOOKS = (PRE_LOAD, POST_LOAD, VALIDATES, VALIDATES_SCHEMA)
 
 
 class PreparedField(NamedTuple):
-    """A field of a schema: its key in the data, its name in the result, and its default."""
+    """A field of a schema: its key in the data, its name in the result, and its default.
+
+    `decides`: its own code says what to do without a value, instead of `default` and `required`.
+    """
 
     key: str
     name: str
     deserialize: Callable[..., Any]
     default: Any
     required: bool
+    decides: bool
 
 
 def prepare(schema: marshmallow.Schema) -> list[PreparedField] | None:
     """Return the fields of a schema; None if only marshmallow can load with it."""
-    is_usual = not (schema.many or schema.partial or any(schema._hooks[hook] for hook in _HOOKS))
+    kind = type(schema)
+    has_own_way = (
+        kind._do_load is not marshmallow.Schema._do_load
+        or kind._deserialize is not marshmallow.Schema._deserialize
+        or schema.dict_class is not dict
+        or any(schema._hooks[hook] for hook in _HOOKS)
+    )
     prepared = [_prepare(name, field) for name, field in schema.load_fields.items()]
     has_paths = any("." in field.name for field in prepared)
-    return prepared if is_usual and not has_paths else None
+    has_shared_keys = len({field.key for field in prepared}) < len(prepared)
+    return None if has_own_way or has_paths or has_shared_keys else prepared
 
 
 def _prepare(name: str, field: fields.Field[Any]) -> PreparedField:
-    key = name if field.data_key is None else field.data_key
+    key, kind = name if field.data_key is None else field.data_key, type(field)
+    is_usual = kind.deserialize is fields.Field.deserialize
+    decides = not is_usual or kind._validate_missing is not fields.Field._validate_missing
     return PreparedField(
-        key, field.attribute or name, field.deserialize, field.load_default, field.required
+        key, field.attribute or name, field.deserialize, field.load_default, field.required, decides
     )
 
 
@@ -46,18 +59,18 @@ def load(prepared: list[PreparedField], data: dict[str, Any]) -> dict[str, Any] 
     """Return the loaded data; None if something is missing, unknown or invalid."""
     loaded: dict[str, Any] = {}
     sent = 0
-    for key, name, deserialize, default, required in prepared:
+    for key, name, deserialize, default, required, decides in prepared:
         value = data.get(key, missing)
-        if value is missing:
-            if required:
-                return None
-            value = default() if callable(default) else default
-        else:
-            sent += 1
-            try:
+        sent += value is not missing
+        try:
+            if value is not missing or decides:
                 value = deserialize(value, key, data)
-            except ValidationError:
+            elif required:
                 return None
+            else:
+                value = default() if callable(default) else default
+        except ValidationError:
+            return None
         if value is not missing:
             loaded[name] = value
     return loaded if sent == len(data) else None
