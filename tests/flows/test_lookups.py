@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 
 from itemsapi.accounts.models import User
 from itemsapi.db import Database, Lookup
@@ -93,6 +93,30 @@ def test_connections_are_closed_with_the_database(store: ItemStore) -> None:
         connection.execute("SELECT 1")
 
 
+@pytest.mark.dialect("sqlite")
+def test_a_connection_is_closed_when_the_driver_cannot_take_a_value(store: ItemStore) -> None:
+    """The error is none of SQLite's, and is not tried again."""
+    store.items.get(store.create().id, owner=None)
+    connection = kept(store)[-1].dbapi_connection
+    with pytest.raises(OverflowError):
+        store.database.fetch(FIND_USER, {"user_id": 2**64})
+    with pytest.raises(Exception, match="closed"):
+        connection.execute("SELECT 1")
+
+
+@pytest.mark.dialect("sqlite")
+def test_a_connection_in_use_is_closed_afterwards_when_the_database_is_closed(
+    store: ItemStore,
+) -> None:
+    """The look-up that uses it ends as usual."""
+    store.items.get(store.create().id, owner=None)
+    connection = kept(store)[-1].dbapi_connection
+    connection.create_function("close_all", 0, store.database.dispose)
+    assert store.database.fetch(Lookup(select(func.close_all())), {}) == [(None,)]
+    with pytest.raises(Exception, match="closed"):
+        connection.execute("SELECT 1")
+
+
 class TakenMeanwhile(deque[Any]):
     """Connections of which another thread takes the last one, just before it is taken here."""
 
@@ -123,7 +147,9 @@ def test_connections_are_not_used_after_a_fork(
     child = os.getpid() + 1
     monkeypatch.setattr(os, "getpid", lambda: child)
     store.items.get(item.id, owner=None)
-    assert kept(store)[-1] is not before
+    after = kept(store)[-1]
+    store.items.get(item.id, owner=None)
+    assert (after is not before, kept(store)[-1] is after) == (True, True)
 
 
 def kept(store: ItemStore) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, Self
 import marshmallow
 import pytest
 from marshmallow import ValidationError, missing
+from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from werkzeug.local import LocalProxy
 
 from itemsapi.rest import Schema, fields
@@ -116,6 +117,30 @@ def test_each_object_of_a_list_is_serialized_by_an_overridden_method() -> None:
     strict, plain = twins({"name": fields.String(), "_serialize": serialize})
     objects = [{"name": "a"}, {"name": "b"}]
     assert strict.dump(objects, many=True) == plain.dump(objects, many=True)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_value_at_a_path_is_found_in_dicts(*, many: bool) -> None:
+    """A key with a dot in it is another one."""
+    strict, plain = twins({"city": fields.String(attribute="address.city")})
+    obj: Any = {"address": {"city": "Rome"}, "address.city": "Paris"}
+    obj = [obj, obj] if many else obj
+    assert strict.dump(obj, many=many) == plain.dump(obj, many=many)
+
+
+@pytest.mark.parametrize("objects", [[{}], [{}, {}]], ids=["one", "two"])
+def test_a_method_of_a_dict_is_no_value(objects: list[dict[str, Any]]) -> None:
+    """Here we differ from marshmallow, which would write the method."""
+    strict, _ = twins({"items": fields.String()})
+    assert strict.dump(objects, many=True) == [{}] * len(objects)
+
+
+def test_rows_of_sqlalchemy_are_read_as_marshmallow_does() -> None:
+    """They have the names of their columns, and are no named tuples."""
+    result = IteratorResult(SimpleResultMetaData(["name", "size"]), iter([("a", 1), ("b", 2)]))
+    rows = result.all()
+    strict, plain = twins({"name": fields.String(), "size": fields.Integer()})
+    assert strict.dump(rows, many=True) == plain.dump(rows, many=True)
 
 
 @pytest.mark.parametrize("many", [False, True])
