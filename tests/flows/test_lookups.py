@@ -117,6 +117,14 @@ def test_a_connection_in_use_is_closed_afterwards_when_the_database_is_closed(
         connection.execute("SELECT 1")
 
 
+@pytest.mark.dialect("sqlite")
+def test_a_connection_that_stays_open_takes_no_place_in_the_pool(store: ItemStore) -> None:
+    """Else the look-ups of many threads would leave none to the transactions."""
+    store.items.get(store.create().id, owner=None)
+    pool: Any = store.database.engine.pool
+    assert (len(kept(store)), pool.checkedout()) == (1, 0)
+
+
 class TakenMeanwhile(deque[Any]):
     """Connections of which another thread takes the last one, just before it is taken here."""
 

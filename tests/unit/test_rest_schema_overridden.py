@@ -137,7 +137,7 @@ def test_a_method_of_a_dict_is_no_value(objects: list[dict[str, Any]]) -> None:
 
 def test_rows_of_sqlalchemy_are_read_as_marshmallow_does() -> None:
     """They have the names of their columns, and are no named tuples."""
-    result = IteratorResult(SimpleResultMetaData(["name", "size"]), iter([("a", 1), ("b", 2)]))
+    result: Any = IteratorResult(SimpleResultMetaData(["name", "size"]), iter([("a", 1), ("b", 2)]))
     rows = result.all()
     strict, plain = twins({"name": fields.String(), "size": fields.Integer()})
     assert strict.dump(rows, many=True) == plain.dump(rows, many=True)
