@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import bindparam, func, select
 
 from itemsapi.accounts.models import User
-from itemsapi.db import Database, Lookup
+from itemsapi.db import Database, Lookup, engine
 from itemsapi.items.list_statements import ListShape, list_lookup
 from itemsapi.items.models import SORT_FIELDS
 from itemsapi.problems import DatabaseUnavailable
@@ -61,6 +61,19 @@ def test_a_look_up_is_a_503_when_the_table_is_missing(tmp_path: Path) -> None:
         database.fetch(FIND_USER, {"user_id": "1"})
     database.dispose()
     assert "no such table" in caught.value.cause
+
+
+@pytest.mark.dialect("sqlite")
+def test_a_look_up_is_a_503_when_all_connections_are_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pool has an error of its own."""
+    monkeypatch.setattr(engine, "POOL_SIZE", 1)
+    monkeypatch.setattr(engine, "POOL_TIMEOUT_SECONDS", 0)
+    database = Database(f"sqlite:///{tmp_path / 'small.db'}")
+    with database.reading(), database.reading(), pytest.raises(DatabaseUnavailable):
+        database.fetch(FIND_USER, {"user_id": "1"})
+    database.dispose()
 
 
 @pytest.mark.dialect("sqlite")
