@@ -1,5 +1,7 @@
 """Schemas and fields with code of their own behave as in marshmallow, whatever they override."""
 
+import copy
+import pickle
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -22,6 +24,12 @@ class Day(fields.DateTime):
 
     def _serialize(self, value: Any, *_: object, **__: object) -> str | None:
         return None if value is None else value.date().isoformat()
+
+
+class Days(Schema):
+    """A schema with a day."""
+
+    at = Day()
 
 
 class ZoneWithoutHash(tzinfo):
@@ -96,7 +104,7 @@ def loaded(schema: marshmallow.Schema, data: dict[str, Any]) -> object:
 
 def test_a_time_is_written_by_its_field_when_that_overrides_how() -> None:
     """The encoder writes only the times of our own field."""
-    schema: Any = type("Days", (Schema,), {"at": Day()})(many=True)
+    schema = Days(many=True)
     assert dumps(schema.dump_for_json([{"at": NOON}] * 2)) == dumps([{"at": "2026-01-31"}] * 2)
 
 
@@ -196,6 +204,34 @@ def test_a_schema_is_used_with_its_options_when_they_change(name: str, value: ob
         schema.load({})
         setattr(schema, name, value)
     assert loaded(strict, {}) == loaded(plain, {})
+
+
+@pytest.mark.parametrize(("name", "value"), [("required", True), ("load_default", "new")])
+def test_a_schema_is_used_with_the_options_of_its_fields_when_they_change(
+    name: str, value: object
+) -> None:
+    """Also after it was used with others."""
+    strict, plain = twins({"a": fields.String()})
+    for schema in (strict, plain):
+        schema.load({})
+        setattr(schema.load_fields["a"], name, value)
+    assert loaded(strict, {}) == loaded(plain, {})
+
+
+def test_a_copy_of_a_used_schema_may_change_its_fields() -> None:
+    """The copy has fields of its own."""
+    strict, _ = twins({"a": marshmallow.fields.Integer()})
+    assert strict.dump({"a": 7}) == {"a": 7}
+    copied = copy.deepcopy(strict)
+    vars(copied.fields["a"])["as_string"] = True
+    assert (copied.dump({"a": 7}), strict.dump({"a": 7})) == ({"a": "7"}, {"a": 7})
+
+
+def test_a_used_schema_can_be_pickled() -> None:
+    """A schema of marshmallow can be, as for another process."""
+    schema = Days(many=True)
+    expected = schema.dump([{"at": NOON}] * 2)
+    assert pickle.loads(pickle.dumps(schema)).dump([{"at": NOON}] * 2) == expected  # noqa: S301 - ours
 
 
 @pytest.mark.parametrize("partial", [False, ()])

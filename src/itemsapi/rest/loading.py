@@ -7,7 +7,6 @@ unusual, an error above all, is left to marshmallow, which finds and reports all
 
 # ruff: noqa: SLF001 - the hooks of a schema have no public name
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import marshmallow
@@ -18,16 +17,14 @@ _HOOKS = (PRE_LOAD, POST_LOAD, VALIDATES, VALIDATES_SCHEMA)
 
 
 class PreparedField(NamedTuple):
-    """A field of a schema: its key in the data, its name in the result, and its default.
+    """A field of a schema, its key in the data, and its name in the result.
 
-    `decides`: its own code says what to do without a value, instead of `default` and `required`.
+    `decides`: its own code says what to do without a value, not its `load_default` and `required`.
     """
 
     key: str
     name: str
-    deserialize: Callable[..., Any]
-    default: Any
-    required: bool
+    field: fields.Field[Any]
     decides: bool
 
 
@@ -41,8 +38,8 @@ def prepare(schema: marshmallow.Schema) -> list[PreparedField] | None:
         or any(schema._hooks[hook] for hook in _HOOKS)
     )
     prepared = [_prepare(name, field) for name, field in schema.load_fields.items()]
-    has_paths = any("." in field.name for field in prepared)
-    has_shared_keys = len({field.key for field in prepared}) < len(prepared)
+    has_paths = any("." in each.name for each in prepared)
+    has_shared_keys = len({each.key for each in prepared}) < len(prepared)
     return None if has_own_way or has_paths or has_shared_keys else prepared
 
 
@@ -50,24 +47,23 @@ def _prepare(name: str, field: fields.Field[Any]) -> PreparedField:
     key, kind = name if field.data_key is None else field.data_key, type(field)
     is_usual = kind.deserialize is fields.Field.deserialize
     decides = not is_usual or kind._validate_missing is not fields.Field._validate_missing
-    return PreparedField(
-        key, field.attribute or name, field.deserialize, field.load_default, field.required, decides
-    )
+    return PreparedField(key, field.attribute or name, field, decides)
 
 
 def load(prepared: list[PreparedField], data: dict[str, Any]) -> dict[str, Any] | None:
     """Return the loaded data; None if something is missing, unknown or invalid."""
     loaded: dict[str, Any] = {}
     sent = 0
-    for key, name, deserialize, default, required, decides in prepared:
+    for key, name, field, decides in prepared:
         value = data.get(key, missing)
         sent += value is not missing
         try:
             if value is not missing or decides:
-                value = deserialize(value, key, data)
-            elif required:
+                value = field.deserialize(value, key, data)
+            elif field.required:
                 return None
             else:
+                default = field.load_default
                 value = default() if callable(default) else default
         except ValidationError:
             return None

@@ -62,6 +62,11 @@ class Schema(marshmallow.Schema):
     # What `loading` prepared for which fields.
     _prepared: tuple[Any, list[PreparedField] | None] = (None, None)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what was prepared: a copy may change its fields, and no function is pickled."""
+        prepared = {"_steps", "_prepared"}
+        return {name: value for name, value in vars(self).items() if name not in prepared}
+
     def load(self, data: Any, **options: Any) -> Any:
         """Load as marshmallow does, but faster where the data is usual and valid."""
         if type(data) is dict and self._is_strict(options):
