@@ -54,19 +54,19 @@ def load(prepared: list[PreparedField], data: dict[str, Any]) -> dict[str, Any] 
     """Return the loaded data; None if something is missing, unknown or invalid."""
     loaded: dict[str, Any] = {}
     sent = 0
-    for key, name, field, decides in prepared:
-        value = data.get(key, missing)
-        sent += value is not missing
-        try:
+    try:
+        for key, name, field, decides in prepared:
+            value = data.get(key, missing)
             if value is not missing or decides:
+                sent += value is not missing
                 value = field.deserialize(value, key, data)
             elif field.required:
                 return None
             else:
                 default = field.load_default
                 value = default() if callable(default) else default
-        except ValidationError:
-            return None
-        if value is not missing:
-            loaded[name] = value
+            if value is not missing:
+                loaded[name] = value
+    except ValidationError:
+        return None
     return loaded if sent == len(data) else None
