@@ -70,6 +70,46 @@ def test_preconditions_are_ignored_when_the_view_responds_with_an_error(
     assert opened(blp).get("/pets", headers=sent).status_code == 404
 
 
+def test_preconditions_are_ignored_when_the_view_redirects(blp: Any, opened: Opener) -> None:
+    """RFC 9110 13.2.1: it is no success either."""
+
+    @blp.get("/")
+    @OPEN
+    @blp.etag
+    def show() -> object:
+        blp.set_etag(3)
+        return flask.redirect("/elsewhere")
+
+    assert statuses(opened(blp)) == [302, 302, 302]
+
+
+def test_a_response_that_is_not_modified_has_no_content_type(blp: Any, opened: Opener) -> None:
+    """It has no content (RFC 9110 15.4.5)."""
+
+    @blp.get("/")
+    @OPEN
+    @blp.etag
+    def show() -> object:
+        blp.set_etag(3)
+        return {"name": "Rex"}
+
+    response = opened(blp).get("/pets", headers=STATES[0])
+    assert (response.status_code, response.content_type, response.data) == (304, None, b"")
+
+
+def test_an_error_has_no_etag(blp: Any, opened: Opener) -> None:
+    """It is no version of the resource."""
+
+    @blp.get("/")
+    @OPEN
+    @blp.etag
+    def show() -> object:
+        blp.set_etag(3)
+        return flask.jsonify(error="gone"), 410
+
+    assert "ETag" not in opened(blp).get("/pets").headers
+
+
 @pytest.mark.parametrize("below", [True, False])
 def test_preconditions_hold_when_the_view_makes_its_own_response(
     blp: Any, opened: Opener, *, below: bool
