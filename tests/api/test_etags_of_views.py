@@ -94,7 +94,25 @@ def test_a_response_that_is_not_modified_has_no_content_type(blp: Any, opened: O
         return {"name": "Rex"}
 
     response = opened(blp).get("/pets", headers=STATES[0])
-    assert (response.status_code, response.content_type, response.data) == (304, None, b"")
+    assert response.status_code == 304
+    assert not {"Content-Type", "Content-Length"} & {*response.headers.keys()}
+
+
+def test_the_etag_of_the_response_is_kept_when_the_view_sets_another(
+    blp: Any, opened: Opener
+) -> None:
+    """It may come from a file or from another service."""
+
+    @blp.get("/")
+    @OPEN
+    @blp.etag
+    def show() -> object:
+        blp.set_etag(3)
+        response = flask.jsonify(name="Rex")
+        response.set_etag("own")
+        return response
+
+    assert opened(blp).get("/pets").headers["ETag"] == '"own"'
 
 
 def test_an_error_has_no_etag(blp: Any, opened: Opener) -> None:
