@@ -5,6 +5,7 @@
 
 import io
 from collections.abc import Callable
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,28 @@ def test_preconditions_hold_when_the_response_has_an_etag_of_its_own(
         return response
 
     assert statuses(opened(blp)) == [304, 412, 412 if weak else 200]
+
+
+@pytest.mark.parametrize("order", [*permutations(["etag", "response", "arguments"])], ids="-".join)
+def test_an_asynchronous_view_is_awaited_whichever_decorator_is_below(
+    blp: Any, opened: Opener, order: tuple[str, ...]
+) -> None:
+    """Each of them may be the one that calls the view."""
+    decorators = {
+        "etag": blp.etag,
+        "response": blp.response(200, Pet),
+        "arguments": blp.arguments(Pet, location="query"),
+    }
+
+    async def show(pet: object) -> object:
+        return pet
+
+    view: Any = show
+    for name in order:
+        view = decorators[name](view)
+    blp.get("/")(OPEN(view))
+    response = opened(blp).get("/pets?name=Rex")
+    assert (response.get_json(), "ETag" in response.headers) == ({"name": "Rex"}, True)
 
 
 def test_a_file_is_closed_when_it_is_not_modified(blp: Any, opened: Opener) -> None:
