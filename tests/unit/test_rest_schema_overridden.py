@@ -218,6 +218,29 @@ def test_a_schema_is_used_with_the_options_of_its_fields_when_they_change(
     assert loaded(strict, {}) == loaded(plain, {})
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_a_value_is_masked_when_the_schema_replaces_a_method_of_its_field(*, many: bool) -> None:
+    """`on_bind_field` is the hook for that."""
+
+    def mask(_: Schema, __: str, field: Any) -> None:
+        vars(field)["_serialize"] = lambda *_, **__: "***"
+
+    strict, _ = twins({"a": fields.String(), "on_bind_field": mask})
+    assert strict.dump([{"a": "secret"}] * (1 + many), many=True) == [{"a": "***"}] * (1 + many)
+
+
+@pytest.mark.parametrize("name", ["deserialize", "_validate_missing"])
+def test_data_is_rejected_by_a_replaced_method_of_its_field(name: str) -> None:
+    """Also what was not sent."""
+
+    def reject(*_: object, **__: object) -> None:
+        raise ValidationError("Never.")
+
+    strict, _ = twins({"a": fields.String()})
+    vars(strict.fields["a"])[name] = reject
+    assert loaded(strict, {}) == {"a": ["Never."]}
+
+
 def test_a_copy_of_a_used_schema_may_change_its_fields() -> None:
     """The copy has fields of its own."""
     strict, _ = twins({"a": marshmallow.fields.Integer()})

@@ -47,6 +47,11 @@ def types_of(values: Iterable[Any]) -> set[type]:
     return set(map(type, values))
 
 
+def code_of(method: Any) -> object:
+    """Return the function of a method; None if it belongs to one object instead of its class."""
+    return getattr(method, "__func__", None)
+
+
 def get_attribute(obj: Any, attr: str, default: Any) -> Any:
     """Read one value as marshmallow does, but never a method of a dict, such as `items`."""
     if type(obj) is dict and "." not in attr:
@@ -100,7 +105,7 @@ def serialize_by(
     `keep_times`: leave a time in UTC as it is, because the JSON encoder writes it alike.
     """
     one_by_one = _one_by_one(field, attr)
-    serialize: object = type(field)._serialize
+    serialize = code_of(field._serialize)
     if serialize is fields.Nested._serialize:
         return _nested(field, dump_many, one_by_one)
     if serialize is fields.List._serialize:
@@ -120,11 +125,11 @@ def serialize_by(
 
 def copied_types(field: fields.Field[Any]) -> frozenset[type] | None:
     """Return the types whose values the field copies unchanged, None included, if it copies any."""
-    serialize = type(field)._serialize
+    serialize = code_of(field._serialize)
     if serialize is fields.String._serialize:
         return frozenset({str, NONE})
     if isinstance(field, fields.Number) and serialize is fields.Number._serialize:
-        is_plain = type(field)._format_num is fields.Number._format_num and not field.as_string
+        is_plain = code_of(field._format_num) is fields.Number._format_num and not field.as_string
         is_copied = is_plain and field.num_type in _NUMBERS
         return frozenset({field.num_type, NONE}) if is_copied else None
     is_unchanged = serialize is fields.Field._serialize
@@ -158,7 +163,7 @@ def _times(one_by_one: Serialize) -> Serialize:
 
 def _list(field: Any, dump_many: DumpMany, one_by_one: Serialize) -> Serialize:
     copied, inner = copied_types(field.inner), field.inner
-    is_nested = type(inner)._serialize is fields.Nested._serialize
+    is_nested = code_of(inner._serialize) is fields.Nested._serialize
 
     def serialize(values: Values, objects: Values) -> Values:
         """Serialize lists of nested objects together; copy lists of values that are copied."""

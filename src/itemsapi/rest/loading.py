@@ -13,6 +13,8 @@ import marshmallow
 from marshmallow import ValidationError, fields, missing
 from marshmallow.decorators import POST_LOAD, PRE_LOAD, VALIDATES, VALIDATES_SCHEMA
 
+from itemsapi.rest.columns import code_of
+
 _HOOKS = (PRE_LOAD, POST_LOAD, VALIDATES, VALIDATES_SCHEMA)
 
 
@@ -44,9 +46,9 @@ def prepare(schema: marshmallow.Schema) -> list[PreparedField] | None:
 
 
 def _prepare(name: str, field: fields.Field[Any]) -> PreparedField:
-    key, kind = name if field.data_key is None else field.data_key, type(field)
-    is_usual = kind.deserialize is fields.Field.deserialize
-    decides = not is_usual or kind._validate_missing is not fields.Field._validate_missing
+    key = name if field.data_key is None else field.data_key
+    is_usual = code_of(field.deserialize) is fields.Field.deserialize
+    decides = not is_usual or code_of(field._validate_missing) is not fields.Field._validate_missing
     return PreparedField(key, field.attribute or name, field, decides)
 
 

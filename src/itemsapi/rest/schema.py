@@ -16,6 +16,7 @@ from itemsapi.rest.columns import (
     MISSING,
     NONE,
     Serialize,
+    code_of,
     copied_types,
     get_attribute,
     read_columns,
@@ -178,11 +179,10 @@ def _step(attr: str, field: fields.Field[Any], *, keep_times: bool) -> Step:
     A field that overrides how its value is found, one without a value, and one whose value is at a
     path such as `address.city` serialize themselves.
     """
-    kind = type(field)
     name = attr if field.attribute is None else field.attribute
     is_plain = (
-        kind.serialize is fields.Field.serialize
-        and kind.get_value is fields.Field.get_value
+        code_of(field.serialize) is fields.Field.serialize
+        and code_of(field.get_value) is fields.Field.get_value
         and field._CHECK_ATTRIBUTE
         and "." not in name
     )
