@@ -5,6 +5,7 @@
 
 import io
 from collections.abc import Callable
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,64 @@ def test_preconditions_are_ignored_when_the_view_responds_with_an_error(
     assert opened(blp).get("/pets", headers=sent).status_code == 404
 
 
+def test_preconditions_are_ignored_when_the_view_redirects(blp: Any, opened: Opener) -> None:
+    """RFC 9110 13.2.1: it is no success either."""
+
+    @blp.get("/")
+    @OPEN
+    @blp.etag
+    def show() -> object:
+        blp.set_etag(3)
+        return flask.redirect("/elsewhere")
+
+    assert statuses(opened(blp)) == [302, 302, 302]
+
+
+def test_a_response_that_is_not_modified_has_no_content_type(blp: Any, opened: Opener) -> None:
+    """It has no content (RFC 9110 15.4.5)."""
+
+    @blp.get("/")
+    @OPEN
+    @blp.etag
+    def show() -> object:
+        blp.set_etag(3)
+        return {"name": "Rex"}
+
+    response = opened(blp).get("/pets", headers=STATES[0])
+    assert response.status_code == 304
+    assert not {"Content-Type", "Content-Length"} & {*response.headers.keys()}
+
+
+def test_the_etag_of_the_response_is_kept_when_the_view_sets_another(
+    blp: Any, opened: Opener
+) -> None:
+    """It may come from a file or from another service."""
+
+    @blp.get("/")
+    @OPEN
+    @blp.etag
+    def show() -> object:
+        blp.set_etag(3)
+        response = flask.jsonify(name="Rex")
+        response.set_etag("own")
+        return response
+
+    assert opened(blp).get("/pets").headers["ETag"] == '"own"'
+
+
+def test_an_error_has_no_etag(blp: Any, opened: Opener) -> None:
+    """It is no version of the resource."""
+
+    @blp.get("/")
+    @OPEN
+    @blp.etag
+    def show() -> object:
+        blp.set_etag(3)
+        return flask.jsonify(error="gone"), 410
+
+    assert "ETag" not in opened(blp).get("/pets").headers
+
+
 @pytest.mark.parametrize("below", [True, False])
 def test_preconditions_hold_when_the_view_makes_its_own_response(
     blp: Any, opened: Opener, *, below: bool
@@ -130,6 +189,28 @@ def test_preconditions_hold_when_the_response_has_an_etag_of_its_own(
         return response
 
     assert statuses(opened(blp)) == [304, 412, 412 if weak else 200]
+
+
+@pytest.mark.parametrize("order", [*permutations(["etag", "response", "arguments"])], ids="-".join)
+def test_an_asynchronous_view_is_awaited_whichever_decorator_is_below(
+    blp: Any, opened: Opener, order: tuple[str, ...]
+) -> None:
+    """Each of them may be the one that calls the view."""
+    decorators = {
+        "etag": blp.etag,
+        "response": blp.response(200, Pet),
+        "arguments": blp.arguments(Pet, location="query"),
+    }
+
+    async def show(pet: object) -> object:
+        return pet
+
+    view: Any = show
+    for name in order:
+        view = decorators[name](view)
+    blp.get("/")(OPEN(view))
+    response = opened(blp).get("/pets?name=Rex")
+    assert (response.get_json(), "ETag" in response.headers) == ({"name": "Rex"}, True)
 
 
 def test_a_file_is_closed_when_it_is_not_modified(blp: Any, opened: Opener) -> None:

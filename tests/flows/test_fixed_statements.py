@@ -109,6 +109,23 @@ def test_a_failed_look_up_is_an_outage(database: Database) -> None:
 
 
 @pytest.mark.dialect("sqlite")
+def test_a_connection_is_closed_when_its_look_up_fails(database: Database) -> None:
+    """R-32: it may have found its file read-only, or its transaction undone."""
+    connections: list[Any] = []
+    with pytest.raises(Exception, match="no such column"):
+        fetch_unknown_column(database, connections)
+    with pytest.raises(Exception, match="closed"):
+        connections[0].execute("SELECT 1")
+
+
+def fetch_unknown_column(database: Database, connections: list[Any]) -> None:
+    """Read a column that is not there; append the connection of the driver."""
+    with database.transaction() as tx:
+        connections.append(tx.connection().connection.dbapi_connection)
+        fetch(tx, Lookup(select(_role.c.name).where(text("colour = 1"))), {})
+
+
+@pytest.mark.dialect("sqlite")
 def test_a_wrong_look_up_is_no_outage(database: Database) -> None:
     """R-35: it is a fault of the code, and the log must show where."""
     lookup = Lookup(select(_role.c.name).where(text("colour = 1")))

@@ -1,14 +1,15 @@
 """Look-ups whose text goes to the driver return what SQLAlchemy returns."""
 
 import os
+from collections import deque
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 
 from itemsapi.accounts.models import User
-from itemsapi.db import Database, Lookup
+from itemsapi.db import Database, Lookup, engine
 from itemsapi.items.list_statements import ListShape, list_lookup
 from itemsapi.items.models import SORT_FIELDS
 from itemsapi.problems import DatabaseUnavailable
@@ -63,6 +64,19 @@ def test_a_look_up_is_a_503_when_the_table_is_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.dialect("sqlite")
+def test_a_look_up_is_a_503_when_all_connections_are_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pool has an error of its own."""
+    monkeypatch.setattr(engine, "POOL_SIZE", 1)
+    monkeypatch.setattr(engine, "POOL_TIMEOUT_SECONDS", 0)
+    database = Database(f"sqlite:///{tmp_path / 'small.db'}")
+    with database.reading(), database.reading(), pytest.raises(DatabaseUnavailable):
+        database.fetch(FIND_USER, {"user_id": "1"})
+    database.dispose()
+
+
+@pytest.mark.dialect("sqlite")
 def test_a_broken_connection_is_replaced(store: ItemStore) -> None:
     """A look-up is tried once more."""
     item = store.create()
@@ -93,6 +107,57 @@ def test_connections_are_closed_with_the_database(store: ItemStore) -> None:
 
 
 @pytest.mark.dialect("sqlite")
+def test_a_connection_is_closed_when_the_driver_cannot_take_a_value(store: ItemStore) -> None:
+    """The error is none of SQLite's, and is not tried again."""
+    store.items.get(store.create().id, owner=None)
+    connection = kept(store)[-1].dbapi_connection
+    with pytest.raises(OverflowError):
+        store.database.fetch(FIND_USER, {"user_id": 2**64})
+    with pytest.raises(Exception, match="closed"):
+        connection.execute("SELECT 1")
+
+
+@pytest.mark.dialect("sqlite")
+def test_a_connection_in_use_is_closed_afterwards_when_the_database_is_closed(
+    store: ItemStore,
+) -> None:
+    """The look-up that uses it ends as usual."""
+    store.items.get(store.create().id, owner=None)
+    connection = kept(store)[-1].dbapi_connection
+    connection.create_function("close_all", 0, store.database.dispose)
+    assert store.database.fetch(Lookup(select(func.close_all())), {}) == [(None,)]
+    with pytest.raises(Exception, match="closed"):
+        connection.execute("SELECT 1")
+
+
+@pytest.mark.dialect("sqlite")
+def test_a_connection_that_stays_open_takes_no_place_in_the_pool(store: ItemStore) -> None:
+    """Else the look-ups of many threads would leave none to the transactions."""
+    store.items.get(store.create().id, owner=None)
+    pool: Any = store.database.engine.pool
+    assert (len(kept(store)), pool.checkedout()) == (1, 0)
+
+
+class TakenMeanwhile(deque[Any]):
+    """Connections of which another thread takes the last one, just before it is taken here."""
+
+    def pop(self, *_: int) -> Any:
+        """Find none."""
+        self.clear()
+        return super().pop()
+
+
+@pytest.mark.dialect("sqlite")
+def test_connections_are_closed_when_another_thread_closes_them_too(store: ItemStore) -> None:
+    """A look-up that ends meanwhile closes those that it finds."""
+    reader = store.database._sqlite_reader  # noqa: SLF001 - of SQLite
+    assert reader is not None
+    reader._idle = TakenMeanwhile([object()])  # noqa: SLF001 - as above
+    reader.close()
+    assert not kept(store)
+
+
+@pytest.mark.dialect("sqlite")
 def test_connections_are_not_used_after_a_fork(
     store: ItemStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,7 +168,9 @@ def test_connections_are_not_used_after_a_fork(
     child = os.getpid() + 1
     monkeypatch.setattr(os, "getpid", lambda: child)
     store.items.get(item.id, owner=None)
-    assert kept(store)[-1] is not before
+    after = kept(store)[-1]
+    store.items.get(item.id, owner=None)
+    assert (after is not before, kept(store)[-1] is after) == (True, True)
 
 
 def kept(store: ItemStore) -> Any:

@@ -172,6 +172,17 @@ def test_a_page_is_empty_and_has_a_cursor_when_the_budget_is_used_up(
 
 
 @pytest.mark.usefixtures("small_plan")
+def test_all_items_with_a_sku_are_listed_when_very_many_users_have_it(
+    store: ItemStore, clock: MovableClock
+) -> None:
+    """Each of them may have one, and an administrator sees all."""
+    users = search_plan.MAX_NUMBERS + 2
+    for _ in range(users):
+        create_many(store, ["lamp"], clock, sku="S", owner=store.create_owner())
+    assert len(all_pages(store, None, {"sku": "S"})) == users
+
+
+@pytest.mark.usefixtures("small_plan")
 def test_a_rare_word_is_found_at_once_when_it_is_far_from_the_start(
     store: ItemStore, clock: MovableClock
 ) -> None:

@@ -3,8 +3,10 @@
 from contextlib import suppress
 
 import pytest
+from sqlalchemy import select
 
-from itemsapi.db import Database
+from itemsapi.accounts.models import Role
+from itemsapi.db import Database, Lookup
 from itemsapi.db.user_set import UserSet, UsersOfOthers
 
 
@@ -24,6 +26,14 @@ def test_the_later_of_two_claims_is_refused(database: Database) -> None:
     with pytest.raises(UsersOfOthers) as refused:
         claim(database, office)
     assert refused.value.cause.startswith("database: it is for the users of `customer`, and these")
+
+
+def test_a_look_up_is_refused_when_the_database_is_for_other_users(database: Database) -> None:
+    """S-122: also on a connection of the driver."""
+    claim(database, UserSet("customer"))
+    database.user_set = UserSet("staff")
+    with pytest.raises(UsersOfOthers):
+        database.fetch(Lookup(select(Role.core().c.name)), {})
 
 
 def test_a_claim_that_is_rolled_back_claims_nothing(database: Database) -> None:

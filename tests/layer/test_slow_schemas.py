@@ -40,6 +40,11 @@ class Foreign(marshmallow.Schema):
     """A schema of marshmallow."""
 
 
+def nesting(field: marshmallow.fields.Field[Any]) -> Schema:
+    """Return a schema with this field."""
+    return Schema.from_dict({"field": field}, name="Outer")()  # type: ignore[return-value]  # it has the class
+
+
 def findings(schema: marshmallow.Schema, settings: Settings) -> list[str]:
     """Return what `check` says about an application with this response schema."""
     app = Flask("shop")
@@ -66,6 +71,9 @@ def findings(schema: marshmallow.Schema, settings: Settings) -> list[str]:
     [
         (Hooked(), "Hooked, of GET /notes, has a hook, @pre_dump or @post_dump: it is slower"),
         (list_schema(Hooked(), "Page"), "Hooked, of GET /notes, has a hook, @pre_dump or"),
+        (nesting(fields.Dict(values=fields.Nested(Hooked))), "Hooked, of GET /notes, has a hook"),
+        (nesting(marshmallow.fields.Tuple([fields.Nested(Hooked)])), "Hooked, of GET /notes, has"),
+        (nesting(fields.List(fields.List(fields.Nested(Hooked)))), "Hooked, of GET /notes, has"),
         (Overriding(), "Overriding, of GET /notes, overrides how marshmallow serializes"),
         (Foreign(), "Foreign, of GET /notes, is a schema of marshmallow; derive it from itemsapi"),
     ],

@@ -45,6 +45,7 @@ def test_change_is_made_when_if_none_match_names_another(sent: str) -> None:
         '"v7',
         '"v1","v2"',
         '"v7" "v7"',
+        '"v7", v8',
         '*, "v7"',
         '"v-7"',
         '"v\u0667"',

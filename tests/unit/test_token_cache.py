@@ -79,3 +79,10 @@ def test_a_forgotten_token_is_verified_again(cache: TokenCache[str]) -> None:
     remember(cache, "a")
     cache.forget("a")
     assert cache.get("a")[0] is None
+
+
+def test_a_token_is_forgotten_when_it_was_remembered_long_ago(cache: TokenCache[str]) -> None:
+    """It is among the old ones, and its last use remembered it anew."""
+    remember(cache, "a", "b", "c", "a")
+    cache.forget("a")
+    assert cache.get("a")[0] is None

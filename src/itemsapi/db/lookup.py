@@ -13,6 +13,7 @@ import os
 import sqlite3
 from collections import deque, namedtuple
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, cast
 
@@ -183,5 +184,6 @@ def fetch_first(tx: Session | Connection, lookup: Lookup, params: Parameters) ->
 
 
 def _close(connections: "deque[PoolProxiedConnection]") -> None:
-    while connections:
-        connections.pop().close()
+    with suppress(IndexError):  # another thread may take the last one
+        while True:
+            connections.pop().close()

@@ -12,11 +12,15 @@ marshmallow's for every kind of field.
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import chain
-from typing import Any, NamedTuple
+from types import FunctionType
+from typing import Any, Final, NamedTuple
 
 from marshmallow import fields, missing
 from marshmallow.utils import get_value
+
+from itemsapi.rest.fields import DateTime
 
 
 class _Example(NamedTuple):
@@ -35,11 +39,17 @@ NONE = type(None)
 MISSING = type(missing)
 _SEQUENCES = frozenset({list, tuple, NONE})
 _TIMES = frozenset({datetime, NONE})
+_NUMBERS: Final = {int, float, Decimal}  # each makes an equal number of one of its own type
 
 
 def types_of(values: Iterable[Any]) -> set[type]:
     """Return the types of these values."""
     return set(map(type, values))
+
+
+def code_of(method: Any) -> object:
+    """Return the function of a method; None if it belongs to one object instead of its class."""
+    return getattr(method, "__func__", None)
 
 
 def get_attribute(obj: Any, attr: str, default: Any) -> Any:
@@ -69,9 +79,13 @@ def reads_plainly(kind: type) -> bool:
     """Return whether the values of objects of this type are keys of a dict, or else attributes.
 
     marshmallow tries `obj[name]` first, which raises and catches an exception for each value of a
-    named tuple. Objects with keys that are no dict are such as the rows of `sqlite3`.
+    named tuple. Sequences in C, such as this one, find nothing by a name; whatever else has items
+    may have one with the name of an attribute.
     """
-    return kind is dict or not hasattr(kind, "keys")
+    if kind is dict or not hasattr(kind, "__getitem__"):
+        return True
+    is_native = issubclass(kind, Sequence) and not isinstance(kind.__getitem__, FunctionType)
+    return is_native and not hasattr(kind, "keys")
 
 
 def _positions(kind: type, names: Sequence[str]) -> list[int] | None:
@@ -91,13 +105,13 @@ def serialize_by(
     `keep_times`: leave a time in UTC as it is, because the JSON encoder writes it alike.
     """
     one_by_one = _one_by_one(field, attr)
-    serialize: object = type(field)._serialize
+    serialize = code_of(field._serialize)
     if serialize is fields.Nested._serialize:
         return _nested(field, dump_many, one_by_one)
     if serialize is fields.List._serialize:
         return _list(field, dump_many, one_by_one)
     copied = copied_types(field)
-    if keep_times and getattr(field, "writes_rfc3339", False):
+    if keep_times and serialize is DateTime._serialize:  # which writes as the JSON encoder does
         return _times(one_by_one)
     if copied is None:
         return one_by_one
@@ -111,12 +125,13 @@ def serialize_by(
 
 def copied_types(field: fields.Field[Any]) -> frozenset[type] | None:
     """Return the types whose values the field copies unchanged, None included, if it copies any."""
-    serialize = type(field)._serialize
+    serialize = code_of(field._serialize)
     if serialize is fields.String._serialize:
         return frozenset({str, NONE})
     if isinstance(field, fields.Number) and serialize is fields.Number._serialize:
-        is_plain = type(field)._format_num is fields.Number._format_num and not field.as_string
-        return frozenset({field.num_type, NONE}) if is_plain else None
+        is_plain = code_of(field._format_num) is fields.Number._format_num and not field.as_string
+        is_copied = is_plain and field.num_type in _NUMBERS
+        return frozenset({field.num_type, NONE}) if is_copied else None
     is_unchanged = serialize is fields.Field._serialize
     return frozenset({bool, int, float, str, NONE}) if is_unchanged else None
 
@@ -137,16 +152,18 @@ def _one_by_one(field: fields.Field[Any], attr: str) -> Serialize:
 def _times(one_by_one: Serialize) -> Serialize:
     def serialize(values: Values, objects: Values) -> Values:
         """Leave a column of times in UTC as it is."""
-        if types_of(values) <= _TIMES and {v.tzinfo for v in values if v is not None} <= {UTC}:
-            return values
-        return one_by_one(values, objects)
+        if not types_of(values) <= _TIMES:
+            return one_by_one(values, objects)
+        # Not a set of zones: those of `dateutil` have no hash.
+        others = [v for v in values if v is not None and v.tzinfo is not UTC]
+        return one_by_one(values, objects) if others else values
 
     return serialize
 
 
 def _list(field: Any, dump_many: DumpMany, one_by_one: Serialize) -> Serialize:
     copied, inner = copied_types(field.inner), field.inner
-    is_nested = type(inner)._serialize is fields.Nested._serialize
+    is_nested = code_of(inner._serialize) is fields.Nested._serialize
 
     def serialize(values: Values, objects: Values) -> Values:
         """Serialize lists of nested objects together; copy lists of values that are copied."""

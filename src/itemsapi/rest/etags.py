@@ -249,7 +249,6 @@ class Versions(EtagMixin):  # type: ignore[misc]  # Flask-Smorest has no types
                 response.call_on_close(response.response.close)
             response.status_code = HTTPStatus.NOT_MODIFIED
             response.set_data(b"")
-            response.headers.pop("Content-Type", None)
 
     def _add_etag(self, response: Response) -> None:
         """Add the ETag that the view set, or else a hash of the data, if there is any."""

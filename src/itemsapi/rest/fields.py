@@ -96,7 +96,6 @@ class DateTime(fields.Field[datetime]):
     default_error_messages = {
         "invalid": "Not a time such as 2026-01-31T12:00:00Z (RFC 3339, with an offset)."
     }
-    writes_rfc3339 = True  # as the JSON encoder does
 
     def _deserialize(self, value: object, *_: object, **__: object) -> datetime:
         if not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):

@@ -4,7 +4,7 @@
 # ruff: noqa: SLF001 - this module replaces marshmallow's `_serialize`
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import Any, ClassVar, NamedTuple
 
@@ -16,6 +16,7 @@ from itemsapi.rest.columns import (
     MISSING,
     NONE,
     Serialize,
+    code_of,
     copied_types,
     get_attribute,
     read_columns,
@@ -62,17 +63,31 @@ class Schema(marshmallow.Schema):
     # What `loading` prepared for which fields.
     _prepared: tuple[Any, list[PreparedField] | None] = (None, None)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what was prepared: a copy may change its fields, and no function is pickled."""
+        prepared = {"_steps", "_prepared"}
+        return {name: value for name, value in vars(self).items() if name not in prepared}
+
     def load(self, data: Any, **options: Any) -> Any:
         """Load as marshmallow does, but faster where the data is usual and valid."""
-        if type(data) is dict and options.get("unknown", self.unknown) == RAISE == self.unknown:
+        if type(data) is dict and self._is_strict(options):
             if self._prepared[0] is not self.load_fields:
                 self._prepared = self.load_fields, prepare(self)
             prepared = self._prepared[1]
-            if prepared is not None and options.keys() <= {"unknown"}:
+            if prepared is not None:
                 loaded = load(prepared, data)
                 if loaded is not None:
                     return loaded
         return super().load(data, **options)
+
+    def _is_strict(self, options: Mapping[str, Any]) -> bool:
+        """Return whether one object is loaded, without missing or unknown fields."""
+        return (
+            options.get("unknown", self.unknown) == RAISE == self.unknown
+            and options.keys() <= {"unknown"}
+            and self.partial is None
+            and not self.many
+        )
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
         """Read one value as marshmallow does, but never a method of a dict, such as `items`."""
@@ -86,7 +101,7 @@ class Schema(marshmallow.Schema):
 
     def _serialize(self, obj: Any, *, many: bool = False) -> Any:
         """Serialize as marshmallow does, but faster; a test compares both implementations."""
-        if type(self).get_attribute is not Schema.get_attribute:
+        if not _reads_as_usual(type(self)):
             return super()._serialize(obj, many=many)
         return self._serialize_any(obj, many=many, keep_times=False)
 
@@ -164,11 +179,10 @@ def _step(attr: str, field: fields.Field[Any], *, keep_times: bool) -> Step:
     A field that overrides how its value is found, one without a value, and one whose value is at a
     path such as `address.city` serialize themselves.
     """
-    kind = type(field)
     name = attr if field.attribute is None else field.attribute
     is_plain = (
-        kind.serialize is fields.Field.serialize
-        and kind.get_value is fields.Field.get_value
+        code_of(field.serialize) is fields.Field.serialize
+        and code_of(field.get_value) is fields.Field.get_value
         and field._CHECK_ATTRIBUTE
         and "." not in name
     )
@@ -201,7 +215,10 @@ def slow_reason(schema: marshmallow.Schema) -> str | None:
 @functools.lru_cache(maxsize=1024)
 def _is_usual(kind: type[Schema]) -> bool:
     """Return whether no hook and no method of a subclass takes part in serializing."""
-    return not (kind._hooks[PRE_DUMP] or kind._hooks[POST_DUMP]) and (
-        (kind.dump, kind._serialize, kind.get_attribute)
-        == (Schema.dump, Schema._serialize, Schema.get_attribute)
-    )
+    has_hooks = kind._hooks[PRE_DUMP] or kind._hooks[POST_DUMP]
+    return not has_hooks and kind.dump is Schema.dump and _reads_as_usual(kind)
+
+
+def _reads_as_usual(kind: type[Schema]) -> bool:
+    """Return whether a subclass serializes single objects, and reads their values, in our way."""
+    return kind._serialize is Schema._serialize and kind.get_attribute is Schema.get_attribute

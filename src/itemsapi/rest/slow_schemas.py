@@ -37,8 +37,18 @@ def _with_nested(schema: object) -> Iterator[marshmallow.Schema]:
     waiting, seen = [schema], set()
     while waiting:
         current: Any = waiting.pop()
-        if isinstance(current, marshmallow.Schema) and type(current) not in seen:
+        if isinstance(current, fields.Field):
+            waiting += _within(current)
+        elif isinstance(current, marshmallow.Schema) and type(current) not in seen:
             seen.add(type(current))
             yield current
-            inner = [getattr(field, "inner", field) for field in current.dump_fields.values()]
-            waiting += [field.schema for field in inner if isinstance(field, fields.Nested)]
+            waiting += current.dump_fields.values()
+
+
+def _within(field: Any) -> Iterator[Any]:  # noqa: ANN401 - a field of any kind
+    """Yield the schema of a nested field, or the fields of what a list, tuple or dict holds."""
+    if isinstance(field, fields.Nested):
+        yield field.schema
+    yield from getattr(field, "tuple_fields", ())
+    yield getattr(field, "inner", None)
+    yield getattr(field, "value_field", None)
