@@ -22,13 +22,11 @@ COUNT = 150  # items in the varied store
 WORDS = {"alpha": 0.5, "beta": 0.3, "gamma": 0.05, "東京都": 0.2}
 SMALL = {  # the numbers of the plan, in proportion to so few items
     "FIRST_ROWS": 6,
-    "STEP_ROWS": 7,
-    "MAX_STEPS": 2,
+    "MAX_STEP_ROWS": 12,
+    "MAX_WALK_SECONDS": 0,  # one step
     "EXPECTED_WALK_ROWS": 10,
-    "MAX_NUMBERS": 4,
-    "RARE_SHARE": 0.3,
+    "MAX_FOUND": 4,
     "MAX_WORD_ITEMS": 40,
-    "MAX_WALK_SECONDS": 3600,
 }
 TIMES = st.integers(0, COUNT // 2)  # seconds after the first item
 
@@ -246,7 +244,7 @@ def test_a_long_page_ends_at_its_bytes_when_many_rows_pass(
     store: ItemStore, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-111: the bytes of a page are bounded for a search too, and nothing is lost."""
-    monkeypatch.setattr(search_plan, "MAX_STEPS", COUNT)
+    monkeypatch.setattr(search_plan, "MAX_WALK_SECONDS", 3600)
     names = [f"Lamp {n:03}" for n in range(130)]
     create_many(store, names, clock, description="x" * 10_000)
     pages = [*store.pages(q="lamp", sort="name", limit=200)]
