@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from itemsapi.items import search_plan
+from itemsapi.items.list_statements import ListShape, range_lookup
 from itemsapi.items.models import SORT_FIELDS, ItemRecord
 from itemsapi.items.query import ItemListQuery
 from itemsapi.items.tokenizer import search_terms, tokenize
@@ -216,6 +218,78 @@ def test_a_rare_word_of_another_owner_is_not_found(store: ItemStore, clock: Mova
     create_many(store, ["Lamp rare"], clock, owner=store.create_owner())
     create_many(store, ["Lamp"] * 40, clock)
     assert store.names(q="rare") == []
+
+
+def create_far_away(store: ItemStore, clock: MovableClock) -> None:
+    """Create a rare item of ada's behind many others, and as many of another owner as are asked."""
+    create_many(store, ["Lamp rare"] * 5, clock, owner=store.create_owner())
+    create_many(store, ["Lamp rare", *["Lamp"] * 30], clock)
+
+
+@pytest.mark.usefixtures("small_plan")
+def test_a_rare_word_is_found_at_once_when_many_items_of_others_have_it(
+    store: ItemStore, clock: MovableClock
+) -> None:
+    """Their number does not matter to an owner of few items."""
+    create_far_away(store, clock)
+    page = store.items.get_page(ItemListQuery(q="rare"), owner=store.ada)
+    assert (len(page.items), page.next_cursor) == (1, None)
+
+
+@pytest.mark.usefixtures("small_plan")
+def test_the_owner_is_no_word_when_they_have_many_items(
+    store: ItemStore, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of all their items would take longer than a short page."""
+    create_far_away(store, clock)
+    monkeypatch.setattr(search_plan, "MAX_WORD_ITEMS", 20)
+    page = store.items.get_page(ItemListQuery(q="rare"), owner=store.ada)
+    assert (len(page.items), page.next_cursor is None) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("most", "found"), [(3, [("Lamp", 0)] * 3), (2, [("Lamp", 1)])], ids=["few", "many"]
+)
+def test_the_index_of_a_column_returns_no_items_when_it_finds_many(
+    store: ItemStore, clock: MovableClock, most: int, found: list[tuple[str, int]]
+) -> None:
+    """One of them says that there are more; the index alone tells."""
+    create_many(store, ["Lamp"] * 3, clock, price="5")
+    names = frozenset({"price_min"})
+    shape = ListShape(store.database.dialect, "created_at", names, many=False)
+    params = {"price_min": 50_000, "row_limit": 9}
+    rows = store.database.fetch(range_lookup(shape, "price", most), params)
+    assert [(row[2], row[-1]) for row in rows] == found
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds", "seconds_left", "step"),
+    [
+        (500, 0.001, 0.010, 1000),
+        (4000, 0.001, 0.010, 4000),
+        (1000, 0.010, 0.006, 500),
+        (500, 0.010, 0.004, 0),
+        (500, 0.020, -0.005, 0),
+        (500, 0, 0.015, 1000),
+    ],
+)
+def test_a_step_of_a_walk_is_as_long_as_the_time_that_is_left(
+    rows: int, seconds: float, seconds_left: float, step: int
+) -> None:
+    """It is at most twice as long as the one before, and none if too little time is left."""
+    assert search_plan.next_step(rows, seconds, seconds_left) == step
+
+
+@pytest.mark.postgres
+@pytest.mark.dialect("postgresql")
+@pytest.mark.usefixtures("small_plan")
+def test_a_search_uses_one_connection(store: ItemStore, clock: MovableClock) -> None:
+    """The pool asks the server before each use whether a connection works."""
+    create_many(store, ["Lamp rare", *["Lamp"] * 40], clock)
+    used: list[object] = []
+    event.listen(store.database.engine, "checkout", lambda *_: used.append(None))
+    assert store.names(q="rare", price_min="1") == ["Lamp rare"]
+    assert len(used) == 1
 
 
 @pytest.mark.usefixtures("small_plan")

@@ -91,20 +91,20 @@ class Search:
         until, rows = time.monotonic() + MAX_WALK_SECONDS, 2 * FIRST_ROWS
         while rows and found.stop is not None and not self.is_full(found.rows):
             began = time.monotonic()
-            shape, params = self._behind(found.stop)
-            step = self._read(walk_lookup(shape, rows), params)
+            shape, after = self._behind(found.stop)
+            missing = {"row_limit": self.params["row_limit"] - len(found.rows)}
+            step = self._read(walk_lookup(shape, rows), {**self.params, **after, **missing})
             found = Found(found.rows + step.rows, step.stop)
             now = time.monotonic()
-            rows = _next_step(rows, now - began, until - now)
+            rows = next_step(rows, now - began, until - now)
         return found
 
     def _behind(self, row: Row) -> tuple[ListShape, Mapping[str, Any]]:
-        """Return the shape and the parameters of the list that follows a row."""
-        after = {
+        """Return the shape of the list that follows a row, and the parameters of this place."""
+        return self.shape.behind_a_row(), {
             "after": row[ItemRecord._fields.index(self.shape.sort_field)],
             "after_id": row[ItemRecord._fields.index("id")],
         }
-        return self.shape.behind_a_row(), {**self.params, **after}
 
     def _is_walk_enough(self, found: Found) -> bool:
         """Return whether a long walk is expected to fill the page."""
@@ -165,7 +165,7 @@ class Search:
         return Found([*self.fetch_items(lookup, {**self.params, "numbers": chosen})])
 
 
-def _next_step(rows: int, seconds: float, seconds_left: float) -> int:
+def next_step(rows: int, seconds: float, seconds_left: float) -> int:
     """Return the rows of the next step of a walk, when one took so long; 0 if none fits.
 
     There are few sizes, because each is a statement of its own.
