@@ -84,15 +84,14 @@ class ListingQuery:
 
     def read(self, database: Database) -> Page[ItemRecord]:
         """Read the page."""
-        if not self._shape.subjects:
-            rows = self._fetch_items(database, database.fetch)(
-                list_lookup(self._shape), self._params
-            )
-            return self._build_page(Found([*rows]))
-        with database.fetching() as fetch:
-            return self._build_page(self._search(database, fetch).run())
+        if self._shape.subjects:
+            with database.fetching() as fetch:
+                return self._build_page(self._search(database, fetch).run())
+        fetch_items = self._fetch_items(database, database.fetch)
+        return self._build_page(Found([*fetch_items(list_lookup(self._shape), self._params)]))
 
     def _search(self, database: Database, fetch: Fetch) -> Search:
+        """Return the search for the rows of the page."""
         return Search(
             shape=self._shape,
             params=self._params,

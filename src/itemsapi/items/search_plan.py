@@ -141,10 +141,11 @@ class Search:
 
     def _shares(self, found: Found) -> dict[str, float]:
         """Return how large a share of the first rows has each word."""
-        words = tuple(sorted(self.terms))
-        if self.shape.subjects == [*words[:1]]:
+        words = sorted(self.terms)
+        if self.shape.subjects == words[:1]:  # the walk tested nothing else
             return {words[0]: len(found.rows) / FIRST_ROWS}
-        [[rows, *counts]] = self.fetch(sample_lookup(self.shape, FIRST_ROWS, words), self.params)
+        sample = sample_lookup(self.shape, FIRST_ROWS, tuple(words))
+        [[rows, *counts]] = self.fetch(sample, self.params)
         return {word: (count or 0) / rows for word, count in zip(words, counts, strict=True)}
 
     def _match(self, words: set[str], owner: str | None) -> list[int]:
