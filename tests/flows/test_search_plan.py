@@ -280,6 +280,31 @@ def test_a_step_of_a_walk_is_as_long_as_the_time_that_is_left(
     assert search_plan.next_step(rows, seconds, seconds_left) == step
 
 
+@pytest.mark.parametrize(
+    ("shares", "words"),
+    [
+        ({"half": 0.5, "none": 0}, {"none"}),
+        ({"tenth": 0.1, "twentieth": 0.05, "half": 0.5}, {"tenth", "twentieth"}),
+        ({"all": 1}, set()),
+    ],
+)
+def test_the_text_index_is_asked_for_as_few_words_as_find_few_items(
+    shares: dict[str, float], words: set[str]
+) -> None:
+    """Of 100,000 items; each word costs the time of all that have it."""
+    assert search_plan.rare_words(shares, 100_000, 100_000) == words
+
+
+@pytest.mark.usefixtures("small_plan")
+def test_the_index_of_a_column_is_asked_when_only_the_first_rows_pass(
+    store: ItemStore, clock: MovableClock
+) -> None:
+    """A walk would go on in vain."""
+    create_many(store, ["Lamp"] * 40, clock)
+    create_many(store, ["Lamp", "Lamp", "Lamp"], clock, price="99")
+    assert first_page(store, price_min="50") == (["Lamp"] * 3, False)
+
+
 @pytest.mark.postgres
 @pytest.mark.dialect("postgresql")
 @pytest.mark.usefixtures("small_plan")

@@ -2,10 +2,9 @@
 
 0. With a sku: ask its index. An owner has at most one item with it.
 1. Walk: read the next rows of the sort order, and test each one. If the page is full, done.
-2. If enough rows passed to fill the page soon, walk on.
-3. Otherwise ask the index of each column that a condition is on. If it finds at most `MAX_FOUND`
-   items, test the rest, and sort: this is the whole list. Ask the text index likewise for the
-   words that few items have, if these are few enough together.
+2. Ask the index of each column that a condition is on. If it finds at most `MAX_FOUND` items, test
+   the rest, and sort: this is the whole list.
+3. If the walk will not fill the page soon, ask the text index likewise, for rare words.
 4. Otherwise walk on to the end of the budget, and return a short page that says where it stopped.
 
 Without step 4, conditions that hold often, but never together near the start, would cost as much as
@@ -76,9 +75,7 @@ class Search:
         found = self._read(walk_lookup(self.shape, FIRST_ROWS), self.params)
         if found.stop is None or self.is_full(found.rows):
             return found
-        if not self._is_walk_enough(found) and (whole := self._ask_indexes(found)):
-            return whole
-        return self._walk_on(found)
+        return self._ask_indexes(found) or self._walk_on(found)
 
     def _read(self, lookup: Lookup, params: Mapping[str, Any]) -> Found:
         """Run a look-up whose last row may be the one where it stopped."""
@@ -116,7 +113,8 @@ class Search:
         for column in sorted(_INDEXED_COLUMNS.intersection(self.shape.subjects)):
             if whole := self._ask_column(column):
                 return whole
-        return self._ask_text_index(found) if self.terms else None
+        is_asked = self.terms and not self._is_walk_enough(found)
+        return self._ask_text_index(found) if is_asked else None
 
     def _ask_column(self, column: str) -> Found | None:
         """Return the whole list if the index of a column finds few items."""
@@ -131,13 +129,12 @@ class Search:
         """
         [[items, owned]] = self.fetch(SIZES, {"owner": self.owner})
         is_owner_rare = owned is not None and owned < MAX_WORD_ITEMS
-        shares = self._shares(found)
-        rare = {word for word, share in shares.items() if share * items < MAX_WORD_ITEMS}
-        expected = (owned if is_owner_rare else items) * prod(shares[word] for word in rare)
-        if not rare or expected > MAX_FOUND:
+        shares, population = self._shares(found), owned if is_owner_rare else items
+        words = rare_words(shares, items, population)
+        if not words or population * prod(shares[word] for word in words) > MAX_FOUND:
             return None
-        numbers = self._match(rare, self.owner if is_owner_rare else None)
-        return self._fetch_chosen(rare, numbers) if len(numbers) <= MAX_FOUND else None
+        numbers = self._match(words, self.owner if is_owner_rare else None)
+        return self._fetch_chosen(words, numbers) if len(numbers) <= MAX_FOUND else None
 
     def _shares(self, found: Found) -> dict[str, float]:
         """Return how large a share of the first rows has each word."""
@@ -164,6 +161,22 @@ class Search:
         chosen = orjson.dumps(numbers).decode() if is_sqlite else numbers
         lookup = chosen_lookup(self.shape, frozenset(solved))
         return Found([*self.fetch_items(lookup, {**self.params, "numbers": chosen})])
+
+
+def rare_words(shares: Mapping[str, float], items: int, population: int) -> set[str]:
+    """Return the words to ask the text index for: as many as find few items, the rarest first.
+
+    Each one costs the time of all items that have it. `population` is how many items they are
+    looked for in. A share may be larger by one row than it is in the first ones.
+    """
+    words: set[str] = set()
+    most: float = population
+    for word in sorted(shares, key=lambda each: shares[each]):
+        if shares[word] * items >= MAX_WORD_ITEMS or (words and most <= MAX_FOUND):
+            break
+        words.add(word)
+        most *= shares[word] + 1 / FIRST_ROWS
+    return words
 
 
 def next_step(rows: int, seconds: float, seconds_left: float) -> int:
