@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from itemsapi.items import search_plan
+from itemsapi.items.list_statements import ListShape, range_lookup
 from itemsapi.items.models import SORT_FIELDS, ItemRecord
 from itemsapi.items.query import ItemListQuery
 from itemsapi.items.tokenizer import search_terms, tokenize
@@ -22,13 +24,11 @@ COUNT = 150  # items in the varied store
 WORDS = {"alpha": 0.5, "beta": 0.3, "gamma": 0.05, "東京都": 0.2}
 SMALL = {  # the numbers of the plan, in proportion to so few items
     "FIRST_ROWS": 6,
-    "STEP_ROWS": 7,
-    "MAX_STEPS": 2,
+    "MAX_STEP_ROWS": 12,
+    "MAX_WALK_SECONDS": 0,  # one step
     "EXPECTED_WALK_ROWS": 10,
-    "MAX_NUMBERS": 4,
-    "RARE_SHARE": 0.3,
+    "MAX_FOUND": 4,
     "MAX_WORD_ITEMS": 40,
-    "MAX_WALK_SECONDS": 3600,
 }
 TIMES = st.integers(0, COUNT // 2)  # seconds after the first item
 
@@ -231,6 +231,103 @@ def test_a_rare_word_of_another_owner_is_not_found(store: ItemStore, clock: Mova
     assert store.names(q="rare") == []
 
 
+def create_far_away(store: ItemStore, clock: MovableClock) -> None:
+    """Create a rare item of ada's behind many others, and as many of another owner as are asked."""
+    create_many(store, ["Lamp rare"] * 5, clock, owner=store.create_owner())
+    create_many(store, ["Lamp rare", *["Lamp"] * 30], clock)
+
+
+@pytest.mark.usefixtures("small_plan")
+def test_a_rare_word_is_found_at_once_when_many_items_of_others_have_it(
+    store: ItemStore, clock: MovableClock
+) -> None:
+    """Their number does not matter to an owner of few items."""
+    create_far_away(store, clock)
+    page = store.items.get_page(ItemListQuery(q="rare"), owner=store.ada)
+    assert (len(page.items), page.next_cursor) == (1, None)
+
+
+@pytest.mark.usefixtures("small_plan")
+def test_the_owner_is_no_word_when_they_have_many_items(
+    store: ItemStore, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of all their items would take longer than a short page."""
+    create_far_away(store, clock)
+    monkeypatch.setattr(search_plan, "MAX_WORD_ITEMS", 20)
+    page = store.items.get_page(ItemListQuery(q="rare"), owner=store.ada)
+    assert (len(page.items), page.next_cursor is None) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("most", "found"), [(3, [("Lamp", 0)] * 3), (2, [("Lamp", 1)])], ids=["few", "many"]
+)
+def test_the_index_of_a_column_returns_no_items_when_it_finds_many(
+    store: ItemStore, clock: MovableClock, most: int, found: list[tuple[str, int]]
+) -> None:
+    """One of them says that there are more; the index alone tells."""
+    create_many(store, ["Lamp"] * 3, clock, price="5")
+    names = frozenset({"price_min"})
+    shape = ListShape(store.database.dialect, "created_at", names, many=False)
+    params = {"price_min": 50_000, "row_limit": 9}
+    rows = store.database.fetch(range_lookup(shape, "price", most), params)
+    assert [(row[2], row[-1]) for row in rows] == found
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds", "seconds_left", "step"),
+    [
+        (500, 0.001, 0.010, 1000),
+        (4000, 0.001, 0.010, 4000),
+        (1000, 0.010, 0.006, 500),
+        (500, 0.010, 0.004, 0),
+        (500, 0.020, -0.005, 0),
+        (500, 0, 0.015, 1000),
+    ],
+)
+def test_a_step_of_a_walk_is_as_long_as_the_time_that_is_left(
+    rows: int, seconds: float, seconds_left: float, step: int
+) -> None:
+    """It is at most twice as long as the one before, and none if too little time is left."""
+    assert search_plan.next_step(rows, seconds, seconds_left) == step
+
+
+@pytest.mark.parametrize(
+    ("shares", "words"),
+    [
+        ({"half": 0.5, "none": 0}, {"none"}),
+        ({"tenth": 0.1, "twentieth": 0.05, "half": 0.5}, {"tenth", "twentieth"}),
+        ({"all": 1}, set()),
+    ],
+)
+def test_the_text_index_is_asked_for_as_few_words_as_find_few_items(
+    shares: dict[str, float], words: set[str]
+) -> None:
+    """Of 100,000 items; each word costs the time of all that have it."""
+    assert search_plan.rare_words(shares, 100_000, 100_000) == words
+
+
+@pytest.mark.usefixtures("small_plan")
+def test_the_index_of_a_column_is_asked_when_only_the_first_rows_pass(
+    store: ItemStore, clock: MovableClock
+) -> None:
+    """A walk would go on in vain."""
+    create_many(store, ["Lamp"] * 40, clock)
+    create_many(store, ["Lamp", "Lamp", "Lamp"], clock, price="99")
+    assert first_page(store, price_min="50", limit=6) == (["Lamp"] * 3, False)
+
+
+@pytest.mark.postgres
+@pytest.mark.dialect("postgresql")
+@pytest.mark.usefixtures("small_plan")
+def test_a_search_uses_one_connection(store: ItemStore, clock: MovableClock) -> None:
+    """The pool asks the server before each use whether a connection works."""
+    create_many(store, ["Lamp rare", *["Lamp"] * 40], clock)
+    used: list[object] = []
+    event.listen(store.database.engine, "checkout", lambda *_: used.append(None))
+    assert store.names(q="rare", price_min="1") == ["Lamp rare"]
+    assert len(used) == 1
+
+
 @pytest.mark.usefixtures("small_plan")
 def test_the_walk_goes_on_when_enough_rows_pass(store: ItemStore, clock: MovableClock) -> None:
     """Every third row passes: no index is asked, and the page is full."""
@@ -257,7 +354,7 @@ def test_a_long_page_ends_at_its_bytes_when_many_rows_pass(
     store: ItemStore, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S-111: the bytes of a page are bounded for a search too, and nothing is lost."""
-    monkeypatch.setattr(search_plan, "MAX_STEPS", COUNT)
+    monkeypatch.setattr(search_plan, "MAX_WALK_SECONDS", 3600)
     names = [f"Lamp {n:03}" for n in range(130)]
     create_many(store, names, clock, description="x" * 10_000)
     pages = [*store.pages(q="lamp", sort="name", limit=200)]

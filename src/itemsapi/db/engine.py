@@ -30,7 +30,7 @@ from itemsapi.db.joined_transaction import (
     join_transaction,
     require_read_committed,
 )
-from itemsapi.db.lookup import Lookup, Parameters, Rows, SqliteReader, use_driver
+from itemsapi.db.lookup import Fetch, Lookup, Parameters, Rows, SqliteReader, use_driver
 from itemsapi.db.url import parse_database_url
 from itemsapi.db.user_set import UserSet
 from itemsapi.db.writable_probe import WritableProbe
@@ -176,6 +176,18 @@ class Database:
                 pass  # tried once more below, on a new connection; an error is reported from there
         with self.reading() as connection:
             return connection.execute(lookup.statement, params).all()
+
+    @contextmanager
+    def fetching(self) -> Iterator[Fetch]:
+        """Yield what runs the look-ups of one answer, on one connection of PostgreSQL.
+
+        There the pool asks the server before each use whether a connection still works.
+        """
+        if self.dialect == "sqlite":
+            yield self.fetch
+            return
+        with self.reading() as connection:
+            yield lambda lookup, params: connection.execute(lookup.statement, params).all()
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:

@@ -28,6 +28,7 @@ Rows = Sequence[Sequence[Any]]  # each has its values in the order of the select
 Parameters = Mapping[str, Any]
 Process = Callable[[Any], Any]
 ReadColumn = Callable[[Sequence[Any]], Sequence[Any]]
+Fetch = Callable[["Lookup", Parameters], Rows]
 Statement = Select[Any] | CompoundSelect[Any] | Update
 
 _DRIVER = "itemsapi_sqlite"  # in `Session.info`: the connection of the driver

@@ -26,6 +26,7 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     Integer,
+    ScalarSelect,
     Select,
     String,
     and_,
@@ -43,8 +44,9 @@ from itemsapi.db import Lookup
 from itemsapi.items import search_index
 from itemsapi.items.models import COLUMNS, Item
 from itemsapi.paging import MAX_PAGE_BYTES
+from itemsapi.quota_usage import QuotaUsage
 
-_ITEM = Item.core()
+_ITEM, _USAGE = Item.core(), QuotaUsage.core()
 _COMPARISONS: Final[dict[str, tuple[str, Callable[[Any, Any], ColumnElement[bool]]]]] = {
     "sku": ("sku", operator.eq),
     "currency": ("currency", operator.eq),
@@ -140,48 +142,57 @@ def walk_lookup(shape: ListShape, rows: int) -> Lookup:
     """Return the look-up that tests the next rows of the index.
 
     Its rows are the first `row_limit` of those that pass, followed by the last row of the walk,
-    unless the list ended before; the column after `COLUMNS` is 1 for that one only. One statement
-    reads both, so no change of another process comes between them.
+    unless the list ended before.
     """
     walked = _walked(shape, rows)
-    tests = shape.tests(walked, shape.subjects)
-    passed = select(*_columns(walked), literal_column("0", Integer).label("is_stop"))
-    passed = passed.select_from(_with_words(shape, walked, shape.subjects)).where(*tests)
-    passing = _limited(passed, shape, walked, is_sorted=shape.dialect == "sqlite").subquery(
-        "passing"
-    )
-    last_id = select(_ITEM.c.id).where(*shape.bounds(_ITEM)).order_by(*shape.order(_ITEM))
-    last_id = last_id.limit(_number(1)).offset(_number(rows - 1))
-    stop = select(*COLUMNS, literal_column("1", Integer)).where(
-        _ITEM.c.id == last_id.scalar_subquery()
-    )
-    return Lookup(union_all(select(*passing.c), stop))
+    passed = select(*_columns(walked)).select_from(_with_words(shape, walked, shape.subjects))
+    passed = passed.where(*shape.tests(walked, shape.subjects))
+    passed = _limited(passed, shape, walked, is_sorted=shape.dialect == "sqlite")
+    last = select(_ITEM.c.id).where(*shape.bounds(_ITEM)).order_by(*shape.order(_ITEM))
+    return _with_stop(passed, last.limit(_number(1)).offset(_number(rows - 1)).scalar_subquery())
 
 
 @lru_cache(maxsize=1024)
-def sample_lookup(shape: ListShape, rows: int) -> Lookup:
+def range_lookup(shape: ListShape, column: str, most: int) -> Lookup:
+    """Return the look-up of the items that the index of a column finds and that pass the tests.
+
+    If the index finds more than `most`, the only row is one that it finds. The index alone tells
+    so, and then no item is read. The order makes PostgreSQL use this index.
+    """
+    conditions = [*shape.tests(_ITEM, [column]), *shape.ownership(_ITEM)]
+    found = select(_ITEM.c.id).where(*conditions).order_by(_ITEM.c[column])
+    excess = found.limit(_number(1)).offset(_number(most)).scalar_subquery()
+    items = select(*_ITEM.c).where(*conditions).order_by(_ITEM.c[column])
+    if shape.dialect == "sqlite":
+        few = items.limit(case((excess.is_(None), _number(most)), else_=0))
+    else:
+        few = items.where(excess.is_(None)).limit(_number(most))
+    chosen = few.subquery("chosen")
+    subjects = [each for each in shape.subjects if each != column]
+    return _with_stop(_sorted(shape, chosen, subjects), excess)
+
+
+@lru_cache(maxsize=1024)
+def sample_lookup(shape: ListShape, rows: int, subjects: tuple[str, ...]) -> Lookup:
     """Return the look-up that counts, among the first rows, those that pass each test.
 
-    Its row has the number of rows, how many of them pass the test of each subject in turn, and
-    about how many items there are.
+    Its row has the number of rows, and how many of them pass the test of each subject in turn.
     """
     walked = _walked(shape, rows)
-    tests = [and_(*shape.tests(walked, [each])) for each in shape.subjects]
-    counts = [func.sum(case((test, 1), else_=0)) for test in tests]
-    total = select(func.max(_ITEM.c.number)).scalar_subquery()
-    columns: list[ColumnElement[Any]] = [func.count(), *counts, total]
-    return Lookup(select(*columns).select_from(_with_words(shape, walked, shape.subjects)))
+    tests = [and_(*shape.tests(walked, [each])) for each in subjects]
+    columns: list[ColumnElement[Any]] = [func.count()]
+    columns += [func.sum(case((test, 1), else_=0)) for test in tests]
+    return Lookup(select(*columns).select_from(_with_words(shape, walked, subjects)))
 
 
-@lru_cache(maxsize=256)
-def numbers_lookup(shape: ListShape, field: str) -> Lookup:
-    """Return the look-up of the numbers for which the conditions on a column hold, by its index.
-
-    `number_limit` is the most it returns. The order makes PostgreSQL use the index.
-    """
-    conditions = [*shape.tests(_ITEM, [field]), *shape.ownership(_ITEM)]
-    statement: Select[Any] = select(_ITEM.c.number).where(*conditions).order_by(_ITEM.c[field])
-    return Lookup(statement.limit(bindparam("number_limit", type_=Integer)))
+# About how many items there are, and how many the owner has. Neither is exact, and nothing depends
+# on it but time.
+SIZES: Final = Lookup(
+    select(
+        func.coalesce(func.max(_ITEM.c.number), 0),
+        select(_USAGE.c["items"]).where(_USAGE.c.owner_id == bindparam("owner")).scalar_subquery(),
+    )
+)
 
 
 @lru_cache(maxsize=1024)
@@ -192,15 +203,37 @@ def chosen_lookup(shape: ListShape, solved: frozenset[str]) -> Lookup:
     """
     subjects = [each for each in shape.subjects if each not in solved]
     chosen = select(*_ITEM.c).where(_is_chosen(shape.dialect)).offset(_number(0)).subquery("chosen")
-    statement = select(*_columns(chosen)).select_from(_with_words(shape, chosen, subjects))
-    statement = statement.where(*shape.bounds(chosen), *shape.tests(chosen, subjects))
-    return Lookup(_limited(statement, shape, chosen))
+    return Lookup(_sorted(shape, chosen, subjects))
 
 
 def _walked(shape: ListShape, rows: int) -> FromClause:
     """Return the next rows of the index of the sort order."""
     statement = select(*_ITEM.c).where(*shape.bounds(_ITEM)).order_by(*shape.order(_ITEM))
     return statement.limit(_number(rows)).subquery("walked")
+
+
+def _sorted(shape: ListShape, rows: FromClause, subjects: Iterable[str]) -> Select[Any]:
+    """Return the first of these rows that are within the bounds and pass the tests, in order.
+
+    Only the keys are sorted: SQLite copies whatever it sorts.
+    """
+    passing = select(rows.c.number, rows.c[shape.sort_field], rows.c.id)
+    passing = passing.select_from(_with_words(shape, rows, subjects))
+    passing = passing.where(*shape.bounds(rows), *shape.tests(rows, subjects))
+    keys = _first(passing.order_by(*shape.order(rows))).subquery("keys")
+    items = select(*COLUMNS).join_from(keys, _ITEM, _ITEM.c.number == keys.c.number)
+    return _cut(items.order_by(*shape.order(keys)), shape)
+
+
+def _with_stop(passed: Select[Any], stop_id: ScalarSelect[str]) -> Lookup:
+    """Return the look-up of these rows, followed by the item with this id, if there is one.
+
+    The column after `COLUMNS` is 1 for that one only. One statement reads both, so no change of
+    another process comes between them.
+    """
+    rows = passed.subquery("passing")
+    stop = select(*COLUMNS, literal_column("1", Integer)).where(_ITEM.c.id == stop_id)
+    return Lookup(union_all(select(*rows.c, literal_column("0", Integer).label("is_stop")), stop))
 
 
 def _with_words(shape: ListShape, rows: FromClause, subjects: Iterable[str]) -> FromClause:
@@ -213,9 +246,17 @@ def _limited(
     statement: Select[Any], shape: ListShape, rows: FromClause = _ITEM, *, is_sorted: bool = False
 ) -> Select[Any]:
     """Return the statement in the order of the list, with the limits of a page."""
-    limited = statement.limit(bindparam("row_limit", type_=Integer))
-    limited = limited if is_sorted else limited.order_by(*shape.order(rows))
-    return _limit_bytes(limited, shape) if shape.many and shape.dialect != "sqlite" else limited
+    return _cut(_first(statement if is_sorted else statement.order_by(*shape.order(rows))), shape)
+
+
+def _first(statement: Select[Any]) -> Select[Any]:
+    """Return the statement with the limit of a page."""
+    return statement.limit(bindparam("row_limit", type_=Integer))
+
+
+def _cut(statement: Select[Any], shape: ListShape) -> Select[Any]:
+    """Return the statement without the rows that follow a full page, if there may be any."""
+    return _limit_bytes(statement, shape) if shape.many and shape.dialect != "sqlite" else statement
 
 
 def _limit_bytes(statement: Select[Any], shape: ListShape) -> Select[Any]:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import Row
 
-from itemsapi.db import Database, Lookup
+from itemsapi.db import Database, Fetch, Lookup
 from itemsapi.items import search_index
 from itemsapi.items.list_statements import ListShape, list_lookup
 from itemsapi.items.models import (
@@ -84,20 +84,28 @@ class ListingQuery:
 
     def read(self, database: Database) -> Page[ItemRecord]:
         """Read the page."""
-        fetch_items = partial(_fetch_until_full, database) if self._is_long else database.fetch
-        if not self._shape.subjects:
-            rows = fetch_items(list_lookup(self._shape), self._params)
-            return self._build_page(Found([*rows]))
-        search = Search(
+        if self._shape.subjects:
+            with database.fetching() as fetch:
+                return self._build_page(self._search(database, fetch).run())
+        fetch_items = self._fetch_items(database, database.fetch)
+        return self._build_page(Found([*fetch_items(list_lookup(self._shape), self._params)]))
+
+    def _search(self, database: Database, fetch: Fetch) -> Search:
+        """Return the search for the rows of the page."""
+        return Search(
             shape=self._shape,
             params=self._params,
             terms=self._terms | _currency_term(self._query),
             owner=self._owner,
             is_full=self._is_full,
-            fetch=database.fetch,
-            fetch_items=fetch_items,
+            fetch=fetch,
+            fetch_items=self._fetch_items(database, fetch),
         )
-        return self._build_page(search.run())
+
+    def _fetch_items(self, database: Database, fetch: Fetch) -> Fetch:
+        """Return what runs a look-up of items; on SQLite it omits those after a full page."""
+        is_cut = self._is_long and self._shape.dialect == "sqlite"
+        return partial(_fetch_until_full, database) if is_cut else fetch
 
     def _is_full(self, rows: Sequence[Sequence[Any]]) -> bool:
         """Return whether these rows fill a page, by number or by their bytes."""

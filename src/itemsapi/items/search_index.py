@@ -2,8 +2,9 @@
 
 SQLite keeps it in an FTS5 table whose rowid is the item's number, PostgreSQL in a `tsvector` under
 a GIN index. Both receive finished words (see `tokenizer`), so both find the same items. A tag is
-the word `#digest`, a currency `$code`, an owner `@id`: one look-up evaluates all of them together,
-and the number of other users' items does not slow down a search.
+the word `#digest`, a currency `$code`, an owner `@id`: one look-up evaluates all of them together.
+The owner is asked for only if they have few items (see `search_plan`): then it does not matter how
+many items of others have the words.
 """
 
 from collections.abc import Callable, Iterable
