@@ -224,6 +224,45 @@ def test_a_rare_time_is_found_at_once_when_the_list_has_another_order(
 
 
 @pytest.mark.usefixtures("small_plan")
+@pytest.mark.parametrize(
+    ("fields", "query"), [({}, {"q": "rare"}), ({"price": "99"}, {"price_min": "50"})]
+)
+def test_pages_of_rare_items_follow_each_other(
+    store: ItemStore, clock: MovableClock, fields: dict[str, Any], query: dict[str, Any]
+) -> None:
+    """S-101: the cursor counts also where an index is asked."""
+    for number in (3, 2, 1):
+        create_many(store, [f"Rare {number}"], clock, **fields)
+        create_many(store, ["Lamp"] * 20, clock)
+    found = all_pages(store, None, {**query, "limit": 1})
+    assert [item.name for item in found] == ["Rare 1", "Rare 2", "Rare 3"]
+
+
+@pytest.mark.usefixtures("small_plan")
+def test_a_rare_item_passes_the_filter_on_the_sorted_field(
+    store: ItemStore, clock: MovableClock
+) -> None:
+    """The index of its word knows nothing of prices."""
+    create_many(store, ["Rare"], clock, price="99")
+    create_many(store, ["Lamp"] * 40, clock, price="1")
+    assert first_page(store, q="rare", sort="price", price_max="50") == ([], False)
+
+
+@pytest.mark.usefixtures("small_plan")
+@pytest.mark.parametrize("query", [{"price_min": "50"}, {"sku": "L-1"}, {"created_to": 60}])
+def test_a_rare_value_of_another_owner_is_not_found(
+    store: ItemStore, clock: MovableClock, query: dict[str, Any]
+) -> None:
+    """S-081: neither by the index of a column, nor among the items that are fetched by number."""
+    start = clock()
+    create_many(store, ["Other"], clock, owner=store.create_owner(), price="99", sku="L-1")
+    clock.advance(seconds=60)
+    create_many(store, ["Lamp"] * 40, clock)
+    query = {n: start + timedelta(seconds=v) if n == "created_to" else v for n, v in query.items()}
+    assert store.names(sort="name", **query) == []
+
+
+@pytest.mark.usefixtures("small_plan")
 def test_a_rare_word_of_another_owner_is_not_found(store: ItemStore, clock: MovableClock) -> None:
     """S-081: neither in the walk nor in the text index."""
     create_many(store, ["Lamp rare"], clock, owner=store.create_owner())
