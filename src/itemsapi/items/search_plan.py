@@ -78,10 +78,10 @@ class Search:
         return self._ask_indexes(found) or self._walk_on(found)
 
     def _read(self, lookup: Lookup, params: Mapping[str, Any]) -> Found:
-        """Run a look-up whose last row may be the one where it stopped."""
+        """Run a look-up of which one row may be the one where it stopped."""
         read = self.fetch_items(lookup, params)
-        stop = read[-1] if read and read[-1][-1] else None
-        return Found([*(read if stop is None else read[:-1])], stop)
+        stop = next((row for row in reversed(read) if row[-1]), None)
+        return Found([row for row in read if row is not stop], stop)
 
     def _walk_on(self, found: Found) -> Found:
         """Walk until the page is full, the list ends, or the budget is used up."""
@@ -128,6 +128,7 @@ class Search:
         rows are like, and that the words are independent.
         """
         [[items, owned]] = self.fetch(SIZES, {"owner": self.owner})
+        items = items or 0  # as above
         is_owner_rare = owned is not None and owned < MAX_WORD_ITEMS
         shares, population = self._shares(found), owned if is_owner_rare else items
         words = rare_words(shares, items, population)
@@ -143,6 +144,7 @@ class Search:
             return {words[0]: len(found.rows) / FIRST_ROWS}
         sample = sample_lookup(self.shape, FIRST_ROWS, tuple(words))
         [[rows, *counts]] = self.fetch(sample, self.params)
+        rows = rows or FIRST_ROWS  # somebody may have deleted them since the walk
         return {word: (count or 0) / rows for word, count in zip(words, counts, strict=True)}
 
     def _match(self, words: set[str], owner: str | None) -> list[int]:
