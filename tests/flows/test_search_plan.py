@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 
+from itemsapi.db import Lookup
 from itemsapi.items import search_plan
-from itemsapi.items.list_statements import ListShape, range_lookup
+from itemsapi.items.list_statements import ListShape, range_lookup, sample_lookup
 from itemsapi.items.models import SORT_FIELDS, ItemRecord
 from itemsapi.items.query import ItemListQuery
 from itemsapi.items.tokenizer import search_terms, tokenize
@@ -386,6 +387,25 @@ def test_a_short_page_loses_no_item_when_the_next_row_is_deleted(
     rest = ItemListQuery(q="odd even", cursor=page.next_cursor)
     found = store.items.get_page(rest, owner=None).items
     assert ([*page.items], [item.name for item in found]) == ([], ["odd even"])
+
+
+@pytest.mark.usefixtures("small_plan")
+def test_a_search_finds_nothing_when_all_items_are_deleted_while_it_runs(
+    store: ItemStore, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No row is left for the sample, of which shares are made."""
+    create_many(store, ["odd", "even"] * 15, clock)
+    items = store.items.get_page(ItemListQuery(limit=30), owner=None).items
+
+    def delete_first(*arguments: Any) -> Lookup:
+        """Delete everything after the walk, before the sample."""
+        for item in items:
+            store.items.delete(item.id, owner=None, version=None)
+        return sample_lookup(*arguments)
+
+    monkeypatch.setattr(search_plan, "sample_lookup", delete_first)
+    page = store.items.get_page(ItemListQuery(q="odd even"), owner=None)
+    assert [*page.items] == []
 
 
 @pytest.mark.usefixtures("small_plan")

@@ -128,7 +128,6 @@ class Search:
         rows are like, and that the words are independent.
         """
         [[items, owned]] = self.fetch(SIZES, {"owner": self.owner})
-        items = items or 0  # as above
         is_owner_rare = owned is not None and owned < MAX_WORD_ITEMS
         shares, population = self._shares(found), owned if is_owner_rare else items
         words = rare_words(shares, items, population)
