@@ -177,7 +177,7 @@ def test_all_items_with_a_sku_are_listed_when_very_many_users_have_it(
     store: ItemStore, clock: MovableClock
 ) -> None:
     """Each of them may have one, and an administrator sees all."""
-    users = search_plan.MAX_NUMBERS + 2
+    users = search_plan.MAX_FOUND + 2
     for _ in range(users):
         create_many(store, ["lamp"], clock, sku="S", owner=store.create_owner())
     assert len(all_pages(store, None, {"sku": "S"})) == users
