@@ -25,6 +25,7 @@ from itemsapi.db.host_commit import Change, change_before_commit
 from itemsapi.db.identity import DatabaseIdentity
 from itemsapi.db.joined_transaction import (
     HostConnection,
+    actions_after_commit,
     begin_to_join,
     is_flushing,
     join_transaction,
@@ -123,7 +124,10 @@ class Database:
             Session(engine, expire_on_commit=False) as tx,
             tx.begin(),
         ):
+            actions = actions_after_commit(tx)
             yield tx
+        for action in actions:
+            action()
 
     @contextmanager
     def _joined_transaction(self, connection: HostConnection) -> Iterator[Session]:
@@ -229,7 +233,7 @@ def translate_errors(subject: str = "database", *, if_table_is_missing: str = ""
     """
     try:
         yield
-    except (exc.IntegrityError, exc.DataError):
+    except (exc.IntegrityError, exc.DataError, sqlite3.IntegrityError, sqlite3.DataError):
         raise
     except exc.ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) in SCHEMA_ERRORS:
