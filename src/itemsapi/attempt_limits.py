@@ -15,12 +15,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
-from sqlalchemy import String, bindparam, text
+from sqlalchemy import BindParameter, Integer, String, bindparam, delete, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.clock import Clock, new_id
-from itemsapi.db import Database, Model, UtcDateTime
+from itemsapi.db import AnyRow, Database, Lookup, Model, UtcDateTime, execute, fetch
 from itemsapi.exhausted_keys import ExhaustedKeys
 from itemsapi.problems import DatabaseUnavailable, TooManyRequests
 
@@ -81,38 +82,67 @@ class Reservation:
     wait_seconds: int
 
 
-_LOCK = (
-    text(
-        "INSERT INTO itemsapi_attempt AS attempt (key, started_at, failures) VALUES (:key, :now, 0)"
-        " ON CONFLICT (key) DO UPDATE SET failures = attempt.failures"
-        " RETURNING started_at, failures"
+def _times(*names: str) -> list[BindParameter[datetime]]:
+    return [bindparam(name, type_=UtcDateTime) for name in names]
+
+
+@cache
+def _lock_keys(count: int) -> Lookup:
+    """Return the statement that locks `count` keys, in their order, and returns their windows."""
+    rows = ", ".join(f"(:key_{at}, :now, 0)" for at in range(count))
+    return Lookup(
+        text(
+            f"INSERT INTO itemsapi_attempt AS attempt (key, started_at, failures) VALUES {rows}"  # noqa: S608 - names only
+            " ON CONFLICT (key) DO UPDATE SET failures = attempt.failures"
+            " RETURNING key, started_at, failures"
+        )
+        .bindparams(*_times("now"))
+        .columns(key=String, started_at=UtcDateTime, failures=Integer)
     )
-    .bindparams(bindparam("now", type_=UtcDateTime))
-    .columns(started_at=UtcDateTime)
-)
-_PENDING = (
-    text(
-        "SELECT count(*) AS pending, min(expires_at) AS first FROM itemsapi_pending_attempt"
-        " WHERE key = :key AND expires_at > :now AND expires_at <= :ahead"
+
+
+@cache
+def _count_pending(count: int) -> Lookup:
+    """Return the statement that counts the reserved attempts of each of `count` keys."""
+    keys: list[BindParameter[str]] = [bindparam(f"key_{at}") for at in range(count)]
+    return Lookup(
+        select(
+            _pending.c.key,
+            func.count().label("pending"),
+            func.min(_pending.c.expires_at).label("first"),
+        )
+        .where(_pending.c.key.in_(keys))
+        .where(
+            _pending.c.expires_at > bindparam("now"), _pending.c.expires_at <= bindparam("ahead")
+        )
+        .group_by(_pending.c.key)
     )
-    .bindparams(*(bindparam(name, type_=UtcDateTime) for name in ("now", "ahead")))
-    .columns(first=UtcDateTime)
+
+
+@cache
+def _reserve_keys(count: int) -> Lookup:
+    """Return the statement that stores a reserved attempt of `count` keys."""
+    rows = ", ".join(f"(:key_{at}, :id, :expires_at)" for at in range(count))
+    insert = f"INSERT INTO itemsapi_pending_attempt (key, id, expires_at) VALUES {rows}"  # noqa: S608 - names only
+    return Lookup(text(insert).bindparams(*_times("expires_at")))
+
+
+_pending = PendingAttempt.core()
+_RELEASE = Lookup(delete(_pending).where(_pending.c.id == bindparam("id")))
+_COUNT = Lookup(
+    text(
+        "INSERT INTO itemsapi_attempt AS attempt (key, started_at, failures)"
+        " VALUES (:key, :now, 1)"
+        " ON CONFLICT (key) DO UPDATE SET"
+        " failures = CASE WHEN attempt.failures > 0 AND attempt.started_at > :stale"
+        " AND attempt.started_at <= :ahead THEN attempt.failures + 1 ELSE 1 END,"
+        " started_at = CASE WHEN attempt.failures > 0 AND attempt.started_at > :stale"
+        " AND attempt.started_at <= :ahead THEN attempt.started_at ELSE :now END"
+        " RETURNING failures"
+    )
+    .bindparams(*_times("now", "stale", "ahead"))
+    .columns(failures=Integer)
 )
-_RESERVE = text(
-    "INSERT INTO itemsapi_pending_attempt (key, id, expires_at) VALUES (:key, :id, :expires_at)"
-).bindparams(bindparam("expires_at", type_=UtcDateTime))
-_RELEASE = text("DELETE FROM itemsapi_pending_attempt WHERE id IN :ids").bindparams(
-    bindparam("ids", expanding=True)
-)
-_COUNT = text(
-    "INSERT INTO itemsapi_attempt AS attempt (key, started_at, failures) VALUES (:key, :now, 1)"
-    " ON CONFLICT (key) DO UPDATE SET"
-    " failures = CASE WHEN attempt.failures > 0 AND attempt.started_at > :stale"
-    " AND attempt.started_at <= :ahead THEN attempt.failures + 1 ELSE 1 END,"
-    " started_at = CASE WHEN attempt.failures > 0 AND attempt.started_at > :stale"
-    " AND attempt.started_at <= :ahead THEN attempt.started_at ELSE :now END"
-    " RETURNING failures"
-).bindparams(*(bindparam(name, type_=UtcDateTime) for name in ("now", "stale", "ahead")))
 
 
 class AttemptLimiter:
@@ -135,16 +165,10 @@ class AttemptLimiter:
         _require_attempt(ordered, [self._known_wait_seconds(limit, now) for limit in ordered])
         try:
             with self._releasing_transaction() as tx:
-                waits = [self._wait_seconds(tx, limit, now) for limit in ordered]
+                waits = self._lock(tx, ordered, now)
                 _require_attempt(ordered, waits)
-                expires_at = now + RESERVATION_LIFETIME
-                tx.execute(
-                    _RESERVE,
-                    [
-                        {"key": limit.digest, "id": reservation_id, "expires_at": expires_at}
-                        for limit in ordered
-                    ],
-                )
+                reserved = {"id": reservation_id, "expires_at": now + RESERVATION_LIFETIME}
+                execute(tx, _reserve_keys(len(ordered)), _key_values(ordered) | reserved)
         except DatabaseUnavailable:
             self._unreleased.append(reservation_id)  # it may have been committed nevertheless
             raise
@@ -158,18 +182,13 @@ class AttemptLimiter:
 
     def succeed(self, tx: Session, reservation: Reservation) -> None:
         """Release an attempt whose secret was correct."""
-        tx.execute(_RELEASE, {"ids": [reservation.id]})
+        execute(tx, _RELEASE, {"id": reservation.id})
 
     def fail(self, tx: Session, reservation: Reservation) -> list[Limit]:
         """Count a failed attempt permanently; return the limits that it reached."""
         now = self._clock()
-        failures = [
-            tx.execute(
-                _COUNT, {"key": limit.digest, "now": now, **_window_bounds(limit, now)}
-            ).scalar_one()
-            for limit in reservation.limits
-        ]
-        tx.execute(_RELEASE, {"ids": [reservation.id]})
+        failures = [_count_failure(tx, limit, now) for limit in reservation.limits]
+        execute(tx, _RELEASE, {"id": reservation.id})
         counted = zip(reservation.limits, failures, strict=True)
         return [limit for limit, count in counted if count == limit.max_failures]
 
@@ -180,18 +199,30 @@ class AttemptLimiter:
             return 0
         return _seconds_until(started_at + limit.window, now)
 
-    def _wait_seconds(self, tx: Session, limit: Limit, now: datetime) -> int:
-        """Lock the key and return the seconds until it allows another attempt."""
-        row = tx.execute(_LOCK, {"key": limit.digest, "now": now}).one()
-        failures = row.failures if _is_current(limit, row.started_at, now) else 0
-        if failures >= limit.max_failures:
-            self._exhausted.remember(limit.exhausted_key, row.started_at, now)
-            return _seconds_until(row.started_at + limit.window, now)
+    def _lock(self, tx: Session, limits: Sequence[Limit], now: datetime) -> list[int]:
+        """Lock the keys and return the seconds until each of them allows another attempt."""
+        keys = _key_values(limits)
+        counters = fetch(tx, _lock_keys(len(limits)), keys | {"now": now})
         # Ignore a reservation that expires later: it was made while a clock was wrong.
         times = {"now": now, "ahead": now + RESERVATION_LIFETIME + MAX_CLOCK_SKEW}
-        pending = tx.execute(_PENDING, times | {"key": limit.digest}).one()
-        is_allowed = failures + pending.pending < limit.max_failures
-        return 0 if is_allowed else _seconds_until(pending.first, now)
+        pending = fetch(tx, _count_pending(len(limits)), keys | times)  # a new view, with the lock
+        counter_of, pending_of = ({row.key: row for row in rows} for rows in (counters, pending))
+        return [
+            self._wait_seconds(limit, counter_of[limit.digest], pending_of.get(limit.digest), now)
+            for limit in limits
+        ]
+
+    def _wait_seconds(
+        self, limit: Limit, counter: AnyRow, pending: AnyRow | None, now: datetime
+    ) -> int:
+        """Return the seconds until a key allows another attempt; None is pending without a row."""
+        failures = counter.failures if _is_current(limit, counter.started_at, now) else 0
+        if failures >= limit.max_failures:
+            self._exhausted.remember(limit.exhausted_key, counter.started_at, now)
+            return _seconds_until(counter.started_at + limit.window, now)
+        if pending is None or failures + pending.pending < limit.max_failures:
+            return 0
+        return _seconds_until(pending.first, now)
 
     @contextmanager
     def _releasing_transaction(self) -> Iterator[Session]:
@@ -202,12 +233,23 @@ class AttemptLimiter:
                 ids.append(self._unreleased.popleft())
         try:
             with self._database.transaction() as tx:
-                if ids:
-                    tx.execute(_RELEASE, {"ids": ids})
+                for each in ids:
+                    execute(tx, _RELEASE, {"id": each})
                 yield tx
         except BaseException:
             self._unreleased.extend(ids)
             raise
+
+
+def _count_failure(tx: Session, limit: Limit, now: datetime) -> int:
+    """Count a failed attempt; return the number of those in the current window."""
+    values = {"key": limit.digest, "now": now, **_window_bounds(limit, now)}
+    return int(fetch(tx, _COUNT, values)[0].failures)
+
+
+def _key_values(limits: Sequence[Limit]) -> dict[str, object]:
+    """Return the parameters `key_0`, `key_1` and so on."""
+    return {f"key_{at}": limit.digest for at, limit in enumerate(limits)}
 
 
 def _require_attempt(limits: Sequence[Limit], waits: Sequence[int]) -> None:

@@ -8,11 +8,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NewType
 
-from sqlalchemy import String, Text, select
+from sqlalchemy import String, Text, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from itemsapi.clock import Clock
-from itemsapi.db import AnyRow, AutoNumber, Database, Model, run_after_commit
+from itemsapi.db import (
+    AnyRow,
+    AutoNumber,
+    Database,
+    Lookup,
+    Model,
+    execute,
+    run_after_commit,
+)
 from itemsapi.observability.context import request_context
 from itemsapi.observability.logging import audit_log
 from itemsapi.observability.metrics import count_event
@@ -67,6 +75,10 @@ class AuditEvent(Model):
     details: Mapped[str] = mapped_column(Text)
 
 
+_table = AuditEvent.core()
+_INSERT = Lookup(insert(_table))
+
+
 @dataclass(frozen=True, slots=True)
 class Audit:
     """The audit trail: `record` adds an event, `latest` reads the newest ones."""
@@ -92,16 +104,14 @@ class Audit:
         ids = {"user_id": user_id, "session_id": session_id, "caller_id": caller_id}
         for column, text in ({"event": event} | ids).items():
             _require_storable(column, text)
-        tx.add(
-            AuditEvent(
-                at=self.clock(),
-                event=event,
-                **ids,
-                address=context.address[:64],
-                request_id=context.request_id[:64],
-                details=json.dumps(details, sort_keys=True),
-            )
-        )
+        values = {
+            "at": self.clock(),
+            "event": event,
+            "address": context.address[:64],
+            "request_id": context.request_id[:64],
+            "details": json.dumps(details, sort_keys=True),
+        }
+        execute(tx, _INSERT, values | ids)
 
         def publish() -> None:
             """Log and count the event."""
@@ -119,20 +129,19 @@ class Audit:
         event: str | None = None,
     ) -> list[AnyRow]:
         """Return up to `limit` events older than the event `before`, newest first."""
-        table = AuditEvent.core()
-        query = select(table).order_by(table.c.id.desc()).limit(limit)
+        query = select(_table).order_by(_table.c.id.desc()).limit(limit)
         if before is not None:
-            query = query.where(table.c.id < before)
+            query = query.where(_table.c.id < before)
         if user_id is not None:
-            query = query.where(table.c.user_id == user_id)
+            query = query.where(_table.c.user_id == user_id)
         if event is not None:
-            query = query.where(table.c.event == event)
+            query = query.where(_table.c.event == event)
         with self.database.reading() as connection:
             return list(connection.execute(query).all())
 
 
 def _require_storable(column: str, text: str | None) -> None:
     """Raise `ValueError` for a text that PostgreSQL refuses or that nobody could read."""
-    length: int = AuditEvent.core().c[column].type.length  # type: ignore[attr-defined]  # a String
+    length: int = _table.c[column].type.length  # type: ignore[attr-defined]  # a String
     if text is not None and not (0 < len(text) <= length and text.isprintable()):
         raise ValueError(f"an audit event needs a {column} of 1 to {length} printable characters")

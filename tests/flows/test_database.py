@@ -20,6 +20,7 @@ from itemsapi.db import (
     downgrade,
     is_empty,
     newest_revision,
+    run_after_commit,
     sqlite,
     upgrade,
 )
@@ -58,6 +59,29 @@ def test_a_transaction_is_rolled_back_when_it_raises(database: Database) -> None
         raise ZeroDivisionError
     with database.reading() as connection:
         assert connection.scalar(text("SELECT count(*) FROM itemsapi_role")) == 3
+
+
+def test_an_action_runs_once_its_transaction_has_committed(database: Database) -> None:
+    """What it looks for is there, and it may write itself."""
+    found: list[bool] = []
+
+    def look() -> None:
+        with database.transaction() as tx:
+            found.append(tx.get(Role, "guest") is not None)
+
+    with database.transaction() as tx:
+        tx.add(Role(name="guest"))
+        run_after_commit(tx, look)
+    assert found == [True]
+
+
+def test_an_action_does_not_run_when_its_transaction_raises(database: Database) -> None:
+    """An event that did not happen is not logged."""
+    ran: list[str] = []
+    with suppress(ZeroDivisionError), database.transaction() as tx:
+        run_after_commit(tx, lambda: ran.append("once"))
+        raise ZeroDivisionError
+    assert not ran
 
 
 def test_a_row_can_be_read_after_its_transaction(database: Database) -> None:

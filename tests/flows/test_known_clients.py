@@ -18,8 +18,7 @@ def _ada_signed_in_at_home(database: Database, clock: MovableClock) -> None:
 
 def is_known(database: Database, clock: MovableClock, name: str, client: str) -> bool:
     """Return whether a client is known at the present."""
-    with database.reading() as connection:
-        return is_known_client(connection, name, client, clock())
+    return is_known_client(database, name, client, clock())
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_a_user_is_found_by_name_and_by_id(
     add_user("ada"), add_user("eve")
     bob = add_user("bob")
     with database.reading() as connection:
-        found = repository.find_by_name(connection, "BOB")
+        found = repository.find_by_name(database, "BOB")
         assert found is not None
         assert (found.id, repository.find_by_id(connection, bob)) == (bob, found)
 
@@ -65,7 +65,7 @@ def test_no_user_is_found_by_another_name(
     """Names are compared as a whole."""
     add_user("ada"), add_user("kate")
     with database.reading() as connection:
-        assert repository.find_by_name(connection, name) is None
+        assert repository.find_by_name(database, name) is None
         assert repository.find_by_id(connection, name) is None
 
 
@@ -75,7 +75,7 @@ def test_a_user_is_enabled_unless_disabled(
     """S-067."""
     add_user("ada"), add_user("eve", disabled_at=clock())
     with database.reading() as connection:
-        users = [repository.find_by_name(connection, name) for name in ("ada", "eve")]
+        users = [repository.find_by_name(database, name) for name in ("ada", "eve")]
         assert [user.enabled for user in users if user] == [True, False]
         listed = repository.list_users(connection, after="", limit=9)
         assert [user.disabled for user in listed] == [False, True]

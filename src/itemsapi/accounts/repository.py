@@ -19,7 +19,7 @@ from itemsapi.accounts.models import (
     normalize_username,
 )
 from itemsapi.accounts.users import UserAccount
-from itemsapi.db import AnyRow, Lookup, fetch
+from itemsapi.db import AnyRow, Database, Lookup, fetch
 
 Reader = Connection | Session
 
@@ -34,7 +34,7 @@ _COLUMNS = (
     _user.c.disabled_at,
     _user.c.password_expires_at,
 )
-_BY_NAME = select(*_COLUMNS).where(_user.c.username == bindparam("name"))
+_BY_NAME = Lookup(select(*_COLUMNS).where(_user.c.username == bindparam("name")))
 _BY_ID = select(*_COLUMNS).where(_user.c.id == bindparam("id"))
 _WITH_SCOPES = Lookup(
     select(*_COLUMNS, _role.c.everything, _role_scope.c.scope)
@@ -79,9 +79,10 @@ _HASH_PARAMETERS = (
 )
 
 
-def find_by_name(connection: Connection, username: str) -> UserAccount | None:
+def find_by_name(database: Database, username: str) -> UserAccount | None:
     """Find a user by name."""
-    return _account(connection.execute(_BY_NAME, {"name": normalize_username(username)}).first())
+    rows = database.fetch(_BY_NAME, {"name": normalize_username(username)})
+    return _account(next(iter(_BY_NAME.named(rows)), None))
 
 
 def find_by_id(reader: Reader, user_id: str) -> UserAccount | None:

@@ -16,7 +16,7 @@ from itemsapi.db.joined_transaction import (
     host_connection,
     run_after_commit,
 )
-from itemsapi.db.lookup import Fetch, Lookup, Rows, fetch, fetch_first
+from itemsapi.db.lookup import Fetch, Lookup, Rows, execute, fetch, fetch_first
 from itemsapi.db.ownership import Owner
 from itemsapi.db.schema_errors import MigrationFailed, SchemaOutdated, UpgradeNeeded
 from itemsapi.db.types import AnyRow, AutoNumber, BlueprintModel, Model, UtcDateTime
@@ -57,6 +57,7 @@ __all__ = [
     "create_revision",
     "current_revision",
     "downgrade",
+    "execute",
     "fetch",
     "fetch_first",
     "has_joined",

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, text
 from sqlalchemy.orm import Session, scoped_session
@@ -25,6 +25,7 @@ from itemsapi.db.host_commit import Change, change_before_commit
 from itemsapi.db.identity import DatabaseIdentity
 from itemsapi.db.joined_transaction import (
     HostConnection,
+    actions_after_commit,
     begin_to_join,
     is_flushing,
     join_transaction,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 POOL_SIZE = 10  # connections per process; as many again may be opened under load
 POOL_TIMEOUT_SECONDS = 2  # to get a connection from the pool
 TABLE_MISSING = "42P01"
+JOIN: Final = "rollback_only"  # the session commits nothing itself
 SCHEMA_ERRORS = {TABLE_MISSING, "42501"}  # SQLSTATEs; the other one is: permission denied
 
 _READ_ONLY = text("SELECT current_setting('transaction_read_only')")  # `on` for a standby too
@@ -104,26 +106,37 @@ class Database:
 
     @contextmanager
     def _own_transaction(self) -> Iterator[Session]:
-        with self._transaction(self._write_engine) as tx:
-            connection = tx.connection()
+        with self._transaction(self._write_engine) as (tx, connection):
             self.user_set.require(connection)
             use_driver(tx, connection)
             yield tx
 
-    def _migration(self) -> AbstractContextManager[Session]:
-        """Return a transaction in which SQLite does not enforce references between tables."""
-        return self._transaction(self._migration_engine)
+    @contextmanager
+    def _migration(self) -> Iterator[Session]:
+        """Open a transaction in which SQLite does not enforce references between tables."""
+        with self._transaction(self._migration_engine) as (tx, _):
+            yield tx
 
     @contextmanager
-    def _transaction(self, engine: Engine) -> Iterator[Session]:
+    def _transaction(self, engine: Engine) -> Iterator[tuple[Session, Connection]]:
+        """Open a transaction of a connection, with a session that begins at its first use.
+
+        A transaction of look-ups needs no session, and to begin one takes as long as five of them.
+        """
         with (
             self._guard(),
             translate_errors(),
             self._one_writer(),
-            Session(engine, expire_on_commit=False) as tx,
-            tx.begin(),
+            engine.connect() as connection,
+            connection.begin(),
+            Session(connection, expire_on_commit=False, join_transaction_mode=JOIN) as tx,
         ):
-            yield tx
+            actions = actions_after_commit(tx)
+            yield tx, connection
+            if tx.in_transaction():
+                tx.commit()  # writes what was added; the connection commits
+        for action in actions:
+            action()
 
     @contextmanager
     def _joined_transaction(self, connection: HostConnection) -> Iterator[Session]:
@@ -241,7 +254,7 @@ def translate_errors(subject: str = "database", *, if_table_is_missing: str = ""
     """
     try:
         yield
-    except (exc.IntegrityError, exc.DataError):
+    except (exc.IntegrityError, exc.DataError, sqlite3.IntegrityError, sqlite3.DataError):
         raise
     except exc.ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) in SCHEMA_ERRORS:

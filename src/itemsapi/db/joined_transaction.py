@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session, scoped_session
 
 from itemsapi.db import host_commit
@@ -16,7 +16,7 @@ from itemsapi.db.identity import DatabaseIdentity
 
 HostConnection = Connection | Session | scoped_session[Any]
 
-_ACTIONS = "itemsapi_after_commit"  # in `Session.info`, of a session that has joined
+_ACTIONS, _HAS_JOINED = "itemsapi_after_commit", "itemsapi_has_joined"  # in `Session.info`
 _SNAPSHOT_LEVELS = {"repeatable read", "serializable"}
 
 
@@ -33,7 +33,8 @@ def join_transaction(connection: HostConnection, own: DatabaseIdentity) -> Itera
         Session(outer, expire_on_commit=False, join_transaction_mode="create_savepoint") as tx,
         tx.begin(),
     ):
-        actions: list[Callable[[], None]] = tx.info.setdefault(_ACTIONS, [])
+        tx.info[_HAS_JOINED] = True
+        actions = actions_after_commit(tx)
         yield tx
     if actions:
         host_commit.run_after_commit(outer, actions)
@@ -73,7 +74,7 @@ def is_flushing(connection: HostConnection) -> bool:
 
 def has_joined(tx: Session) -> bool:
     """Return whether a session has joined a transaction of the application."""
-    return _ACTIONS in tx.info
+    return _HAS_JOINED in tx.info
 
 
 def run_after_commit(tx: Session, action: Callable[[], None]) -> None:
@@ -81,11 +82,13 @@ def run_after_commit(tx: Session, action: Callable[[], None]) -> None:
 
     If `tx` has joined a transaction of the application, the action runs when that is committed.
     """
-    actions = tx.info.get(_ACTIONS)
-    if actions is None:
-        event.listen(tx, "after_commit", lambda _: action(), once=True)
-    else:
-        actions.append(action)
+    actions_after_commit(tx).append(action)
+
+
+def actions_after_commit(tx: Session) -> list[Callable[[], None]]:
+    """Return the actions that whoever commits `tx` has to run afterwards."""
+    actions: list[Callable[[], None]] = tx.info.setdefault(_ACTIONS, [])
+    return actions
 
 
 def _begin(connection: Connection) -> None:

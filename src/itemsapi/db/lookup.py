@@ -1,12 +1,12 @@
-"""Look-ups: statements that never change and return rows, for the queries of most requests.
+"""Look-ups: statements that never change, for what most requests read and write.
 
 SQLAlchemy takes seven times as long as SQLite for one row: it looks for a connection, finds the
 compiled statement, and makes a result object. So a look-up is compiled once; then its text goes to
 the driver, on a connection that stays open (benchmarks/request_cost.py). PostgreSQL is further away
 than all of this, so there a look-up is run by SQLAlchemy.
 
-`fetch` runs one in a transaction for changes, an `UPDATE ... RETURNING` too, on the connection of
-the transaction: SQLAlchemy begins, commits and rolls back (docs/adr/0018).
+`fetch` and `execute` run one in a transaction for changes, on the connection of the transaction:
+SQLAlchemy begins, commits and rolls back (docs/adr/0018).
 """
 
 import os
@@ -17,7 +17,18 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any, cast
 
-from sqlalchemy import CompoundSelect, Connection, Dialect, Engine, Select, Update
+from sqlalchemy import (
+    Column,
+    CompoundSelect,
+    Connection,
+    Dialect,
+    Engine,
+    Insert,
+    Select,
+    TextClause,
+    TextualSelect,
+    UpdateBase,
+)
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.types import TypeEngine
@@ -29,7 +40,7 @@ Parameters = Mapping[str, Any]
 Process = Callable[[Any], Any]
 ReadColumn = Callable[[Sequence[Any]], Sequence[Any]]
 Fetch = Callable[["Lookup", Parameters], Rows]
-Statement = Select[Any] | CompoundSelect[Any] | Update
+Statement = Select[Any] | CompoundSelect[Any] | UpdateBase | TextClause | TextualSelect
 
 _DRIVER = "itemsapi_sqlite"  # in `Session.info`: the connection of the driver
 
@@ -37,7 +48,8 @@ _DRIVER = "itemsapi_sqlite"  # in `Session.info`: the connection of the driver
 class Lookup:
     """A statement that never changes, with bind parameters for its values.
 
-    It is a `SELECT`, or an `UPDATE` with `RETURNING`.
+    It is a `SELECT`, a change, or a text. An `insert(table)` takes a value for each column, or the
+    default of its model.
     """
 
     def __init__(self, statement: Statement) -> None:
@@ -58,7 +70,7 @@ class Lookup:
     @cached_property
     def _row_type(self) -> Any:  # noqa: ANN401 - a class with the columns as attributes
         make: Any = namedtuple  # noqa: PYI024 - the names are not known earlier
-        return make("Row", self.statement.exported_columns.keys())
+        return make("Row", [each.key for each in _returned_columns(self.statement)])
 
 
 class DriverStatement:
@@ -66,7 +78,9 @@ class DriverStatement:
 
     def __init__(self, statement: Statement, dialect: Dialect) -> None:
         """Compile the statement."""
-        compiled: Any = statement.compile(dialect=dialect)
+        inserted = _inserted_columns(statement)
+        keys = [column.key for column in inserted] or None
+        compiled: Any = statement.compile(dialect=dialect, column_keys=keys)
         self._text = str(compiled)
         self._names: list[str] = compiled.positiontup
         # One name may stand in several places, and not each of them knows its type.
@@ -80,8 +94,8 @@ class DriverStatement:
             name: self._processed(name, value)
             for name, value in compiled.params.items()
             if not compiled.binds[name].required
-        }
-        readers = [_column_reader(each.type, dialect) for each in statement.exported_columns]
+        } | _defaults(inserted)
+        readers = [_column_reader(each.type, dialect) for each in _returned_columns(statement)]
         self._readers = [(at, read) for at, read in enumerate(readers) if read]
 
     def run(self, connection: sqlite3.Connection, params: Parameters) -> Rows:
@@ -102,6 +116,25 @@ class DriverStatement:
         for at, read in self._readers:
             columns[at] = read(columns[at])
         return [*zip(*columns, strict=True)]
+
+
+def _returned_columns(statement: Statement) -> Sequence[Column[Any]]:
+    """Return the columns of the rows that a statement returns; none for a change."""
+    return [*getattr(statement, "exported_columns", ())]
+
+
+def _inserted_columns(statement: Statement) -> list[Column[Any]]:
+    """Return the columns that an `INSERT` writes: all that the database does not number itself."""
+    if not isinstance(statement, Insert):
+        return []
+    table: Any = statement.table
+    return [column for column in table.columns if column is not table.autoincrement_column]
+
+
+def _defaults(columns: Sequence[Column[Any]]) -> dict[str, object]:
+    """Return what is written into columns without a value: null, or a constant."""
+    optional = [column for column in columns if column.nullable or column.default]
+    return {column.key: getattr(column.default, "arg", None) for column in optional}
 
 
 def _column_reader(kind: TypeEngine[Any], dialect: Dialect) -> ReadColumn | None:
@@ -167,21 +200,40 @@ def fetch(tx: Session | Connection, lookup: Lookup, params: Parameters) -> Seque
 
     After an error on the driver the connection is closed, so the transaction is rolled back.
     """
-    connection = tx.info.get(_DRIVER) if isinstance(tx, Session) else None
+    connection = _driver_connection(tx)
     if connection is None:
         return tx.execute(lookup.statement, params).all()
-    cast("Session", tx).flush()
-    statement = lookup.for_driver(connection.dialect)
-    try:
-        return lookup.named(statement.run(connection.connection.dbapi_connection, params))
-    except sqlite3.Error:
-        connection.invalidate()  # it may have found the file read-only (R-32)
-        raise
+    return lookup.named(_run_on_driver(cast("Session", tx), connection, lookup, params))
 
 
 def fetch_first(tx: Session | Connection, lookup: Lookup, params: Parameters) -> AnyRow | None:
     """Return the first row of a look-up in a transaction, None without one; see `fetch`."""
     return next(iter(fetch(tx, lookup, params)), None)
+
+
+def execute(tx: Session, lookup: Lookup, params: Parameters) -> None:
+    """Run a change that returns no rows, in a transaction; see `fetch`."""
+    connection = _driver_connection(tx)
+    if connection is None:
+        tx.execute(lookup.statement, params)
+    else:
+        _run_on_driver(tx, connection, lookup, params)
+
+
+def _driver_connection(tx: Session | Connection) -> Connection | None:
+    return tx.info.get(_DRIVER) if isinstance(tx, Session) else None
+
+
+def _run_on_driver(tx: Session, connection: Connection, lookup: Lookup, params: Parameters) -> Rows:
+    tx.flush()
+    statement = lookup.for_driver(connection.dialect)
+    try:
+        return statement.run(
+            cast("sqlite3.Connection", connection.connection.dbapi_connection), params
+        )
+    except sqlite3.Error:
+        connection.invalidate()  # it may have found the file read-only (R-32)
+        raise
 
 
 def _close(connections: "deque[PoolProxiedConnection]") -> None:

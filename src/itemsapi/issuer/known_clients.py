@@ -6,10 +6,10 @@ A known client is one of the user's id: whoever has a name of the same form is a
 import hashlib
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, String, bindparam, select, text
+from sqlalchemy import String, bindparam, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from itemsapi.db import Model, UtcDateTime
+from itemsapi.db import Database, Lookup, Model, UtcDateTime, execute
 
 KNOWN_CLIENT_LIFETIME = timedelta(days=30)
 
@@ -24,24 +24,28 @@ class KnownClient(Model):
 
 
 _table = KnownClient.core()
-_KNOWN = select(_table.c.key).where(
-    _table.c.key == bindparam("key"), _table.c.seen_at > bindparam("since")
+_KNOWN = Lookup(
+    select(_table.c.key).where(
+        _table.c.key == bindparam("key"), _table.c.seen_at > bindparam("since")
+    )
 )
-_SEEN = text(
-    "INSERT INTO itemsapi_known_client (key, seen_at) VALUES (:key, :now)"
-    " ON CONFLICT (key) DO UPDATE SET seen_at = :now"
-).bindparams(bindparam("now", type_=UtcDateTime))
+_SEEN = Lookup(
+    text(
+        "INSERT INTO itemsapi_known_client (key, seen_at) VALUES (:key, :now)"
+        " ON CONFLICT (key) DO UPDATE SET seen_at = :now"
+    ).bindparams(bindparam("now", type_=UtcDateTime))
+)
 
 
 def remember_client(tx: Session, user_id: str, client: str, now: datetime) -> None:
     """Remember that `client` just signed in as a user."""
-    tx.execute(_SEEN, {"key": _key(user_id, client), "now": now})
+    execute(tx, _SEEN, {"key": _key(user_id, client), "now": now})
 
 
-def is_known_client(connection: Connection, user_id: str, client: str, now: datetime) -> bool:
+def is_known_client(database: Database, user_id: str, client: str, now: datetime) -> bool:
     """Return whether `client` signed in as a user in the last 30 days."""
     values = {"key": _key(user_id, client), "since": now - KNOWN_CLIENT_LIFETIME}
-    return connection.execute(_KNOWN, values).first() is not None
+    return bool(database.fetch(_KNOWN, values))
 
 
 def _key(user_id: str, client: str) -> str:

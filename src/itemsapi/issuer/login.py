@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from itemsapi.accounts.user_state import set_password_digests
@@ -29,7 +28,7 @@ from itemsapi.issuer.user_source import CredentialsChanged, UserTransaction
 from itemsapi.observability.context import request_context
 from itemsapi.problems import Busy, CredentialsInvalid, ScopeInvalid
 from itemsapi.tokens.revocation import session_target
-from itemsapi.tokens.sessions import AuthSession, end_session, find_session
+from itemsapi.tokens.sessions import end_session, insert_session, sessions_beyond_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,55 +136,35 @@ def create_session(
     """
     tx, now = change.tx, change.read_at
     scopes = restrict_scopes(user, narrow_scopes(change.scopes, request.scope))
-    sid = new_id()
-    tx.add(_session_row(issuer, sid, user, request, now=now, epoch=change.epochs.sessions))
-    tx.flush()
-    _enforce_session_limit(issuer, tx, user.id, now)
-    issuer.audit.record(tx, "authn_login_success", user_id=user.id, session_id=sid)
-    session = find_session(tx, sid)
-    assert session is not None  # noqa: S101 - it was written above
-    return session, GrantDetails(user.username, scopes, unix_seconds(now), change.epoch, fresh=True)
-
-
-def _session_row(  # noqa: PLR0913 - all of them are columns of the row
-    issuer: Issuer, sid: str, user: UserAccount, request: LoginRequest, *, now: datetime, epoch: int
-) -> AuthSession:
-    return AuthSession(
-        id=sid,
+    session = insert_session(
+        tx,
+        id=new_id(),
         user_id=user.id,
         delivery=request.delivery,
         scope=request.scope,
         amr="pwd",
         auth_time=unix_seconds(now),
-        epoch=epoch,
-        device=_device_name(request.device)
-        or _device_name(request_context().user_agent)
-        or "unknown device",
+        epoch=change.epochs.sessions,
+        device=_device_name(request.device),
         address=request_context().address[:64],
-        created_at=now,
-        rotated_at=now,
-        used_before=now,
-        checkpoint_at=now,
+        **dict.fromkeys(("created_at", "rotated_at", "used_before", "checkpoint_at"), now),
         expires_at=now + issuer.settings.session_max_age,
     )
+    _enforce_session_limit(issuer, tx, user.id, now)
+    issuer.audit.record(tx, "authn_login_success", user_id=user.id, session_id=session.id)
+    return session, GrantDetails(user.username, scopes, unix_seconds(now), change.epoch, fresh=True)
 
 
-def _device_name(text: str | None) -> str:
-    """Return the name of a device for lists, or the empty string if nothing of it is visible."""
-    return (text or "").strip()[:120]
+def _device_name(requested: str | None) -> str:
+    """Return the name of a device for lists: the requested one, or what the client calls itself."""
+    names = (requested, request_context().user_agent, "unknown device")
+    return next(name for text in names if (name := (text or "").strip()[:120]))
 
 
 def _enforce_session_limit(issuer: Issuer, tx: Session, user_id: str, now: datetime) -> None:
     """End the oldest live sessions above the limit (S-124); the lock on the user prevents races."""
-    idle_since = now - issuer.settings.session_max_idle
-    too_many = (
-        select(AuthSession.id)
-        .where(AuthSession.user_id == user_id, AuthSession.ended_at.is_(None))
-        .where(AuthSession.expires_at > now, AuthSession.rotated_at > idle_since)
-        .order_by(AuthSession.created_at.desc(), AuthSession.id.desc())
-        .offset(issuer.settings.session_limit)
-    )
-    sids = sorted(tx.scalars(too_many).all())
+    allowed, max_idle = issuer.settings.session_limit, issuer.settings.session_max_idle
+    sids = sessions_beyond_limit(tx, user_id, allowed, now=now, max_idle=max_idle)
     ended = [sid for sid in sids if end_session(tx, sid, now=now, reason="session limit")]
     for sid in ended:  # rows before the feed: one lock order everywhere, no deadlock
         issuer.revocation_feed.revoke(tx, session_target(sid))

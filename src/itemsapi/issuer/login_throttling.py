@@ -90,8 +90,8 @@ def password_matches(
 
 def _knows_client(issuer: Issuer, client: str, user: UserAccount | None) -> bool:
     """Return whether a client is a known one of the user; the database is asked in every case."""
-    with issuer.database.reading() as connection:
-        is_known = is_known_client(connection, user.id if user else "", client, issuer.clock())
+    user_id = user.id if user else ""
+    is_known = is_known_client(issuer.database, user_id, client, issuer.clock())
     return is_known and client != UNKNOWN_ADDRESS
 
 

@@ -155,8 +155,7 @@ class LayerUsers:
 
     def find_by_name(self, username: str) -> UserAccount | None:
         """Return the user with this name, in any case."""
-        with self.database.reading() as connection:
-            return repository.find_by_name(connection, username)
+        return repository.find_by_name(self.database, username)
 
     def find_by_id(self, user_id: str, connection: Connection | None = None) -> UserAccount | None:
         """Return the user with this id."""

@@ -10,16 +10,18 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Index,
+    Integer,
     String,
     Text,
     bindparam,
+    insert,
     select,
     update,
 )
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from itemsapi.db import AnyRow, Lookup, Model, fetch_first
+from itemsapi.db import AnyRow, Lookup, Model, fetch, fetch_first
 
 YEAR_1970 = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_USED_RESOLUTION = timedelta(minutes=5)
@@ -78,6 +80,14 @@ _OPEN_OF_USER = (
     .order_by(_table.c.id)
     .with_for_update()
 )
+_INSERT = Lookup(insert(_table).returning(_table))
+_BEYOND_LIMIT = Lookup(
+    select(_table.c.id)
+    .where(_table.c.user_id == bindparam("user_id"), _table.c.ended_at.is_(None))
+    .where(_table.c.expires_at > bindparam("now"), _table.c.rotated_at > bindparam("idle_since"))
+    .order_by(_table.c.created_at.desc(), _table.c.id.desc())
+    .offset(bindparam("allowed", type_=Integer))
+)
 _END = (
     update(_table)
     .where(_table.c.id == bindparam("sid"), _table.c.ended_at.is_(None))
@@ -88,6 +98,19 @@ _END = (
 def find_session(tx: Session | Connection, sid: str) -> AnyRow | None:
     """Return the row of a session; None if there is none."""
     return fetch_first(tx, _ROW, {"sid": sid})
+
+
+def insert_session(tx: Session, **columns: object) -> AnyRow:
+    """Store a new session and return its row; a column without a value gets its default."""
+    return fetch(tx, _INSERT, columns)[0]
+
+
+def sessions_beyond_limit(
+    tx: Session, user_id: str, allowed: int, *, now: datetime, max_idle: timedelta
+) -> list[str]:
+    """Return the ids of the live sessions of a user but the `allowed` newest, in order of id."""
+    values = {"user_id": user_id, "now": now, "idle_since": now - max_idle, "allowed": allowed}
+    return sorted(row.id for row in fetch(tx, _BEYOND_LIMIT, values))
 
 
 def lock_open_sessions(tx: Session, user_id: str) -> list[str]:
