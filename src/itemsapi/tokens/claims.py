@@ -32,7 +32,6 @@ MAX_LIFETIME_SECONDS = (
 )  # the maximum of ITEMSAPI_ACCESS_TTL plus its jitter
 # A string of JSON, or an unclosed one up to the end; it never backtracks, so it takes linear time.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?', re.DOTALL)
-_ENCODER = json.JSONEncoder(separators=(",", ":"))
 COMPACT_FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 MAX_TIMESTAMP = 253_402_300_799  # the end of the year 9999: the last second of a `datetime`
 MAX_COUNTER = 2**63 - 1  # of a generation or an epoch: the database stores 64 bits
@@ -136,17 +135,7 @@ def parse_payload(token: str, error: type[Problem]) -> dict[str, Any]:
 
 def _is_canonical(part: str) -> bool:
     """Return whether a part is the canonical base64url of its bytes: no unused bits at the end."""
-    return encode_base64url(decode_base64url(part)) == part
-
-
-def encode_json(value: Mapping[str, Any]) -> bytes:
-    """Return the JSON of a header or payload: in ASCII, without spaces, names in their order."""
-    return _ENCODER.encode(value).encode()
-
-
-def encode_base64url(data: bytes) -> str:
-    """Encode in base64url without padding (RFC 7515 section 2)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(decode_base64url(part)).rstrip(b"=").decode() == part
 
 
 def decode_base64url(part: str) -> bytes:
@@ -272,7 +261,7 @@ def _dump(claims: Mapping[str, Any]) -> bytes:
         raise ValueError(f"a claim is no JSON: {error}") from error
     if not is_same:
         raise ValueError("a claim is no JSON: it would come back as another value")
-    return encode_json(dict(claims))
+    return json.dumps(dict(claims), separators=(",", ":")).encode()
 
 
 def parse_refresh_claims(payload: dict[str, Any]) -> RefreshClaims:

@@ -1,8 +1,8 @@
 """The token codec: create and verify tokens. The only module that uses JWT libraries.
 
-`tokens.claims` writes and parses the parts of a token, once each, and PyJWT signs and verifies
-(docs/adr/0019, docs/adr/0022). Flask-JWT-Extended is configured for views that use it; expiry is
-checked against the application's clock, so it gets an unlimited leeway.
+Flask-JWT-Extended encodes both kinds, and holds the configuration for views that use it. A token is
+parsed once, by `tokens.claims`, and PyJWT verifies the signature (docs/adr/0019). Expiry is checked
+against the application's clock, so the libraries get an unlimited leeway.
 Access tokens are signed with the key set. Refresh tokens, which only this service reads, are signed
 with HS256 under a key derived from the secret key: the same generation always gives the same bytes,
 and a key of the set can retire one access token lifetime after its last signature (docs/adr/0002).
@@ -12,13 +12,17 @@ While the secret is rotated, tokens of both secrets are accepted (docs/adr/0014)
 import random
 import uuid
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from flask import Flask, g
+from flask import Flask, current_app, g, has_app_context
 from flask_jwt_extended import (
     JWTManager,
+    create_access_token,
+    create_refresh_token,
     get_jwt,
 )
 from jwt import PyJWK
@@ -37,8 +41,6 @@ from itemsapi.tokens.claims import (
     Claims,
     RefreshClaims,
     decode_base64url,
-    encode_base64url,
-    encode_json,
     parse_claims,
     parse_header,
     parse_payload,
@@ -52,6 +54,14 @@ from itemsapi.tokens.scopes import format_scopes
 
 LIBRARY_LEEWAY = timedelta(days=365_000)
 _SIGNING_KEY = "itemsapi_signing_key"
+
+
+@dataclass(frozen=True, slots=True)
+class _SigningIdentity:
+    """The identity that the codec gives to Flask-JWT-Extended: the subject and the signing key."""
+
+    sub: str
+    key: Key
 
 
 class TokenCodec:
@@ -99,6 +109,7 @@ class TokenCodec:
 
     def _make_manager(self) -> JWTManager:
         manager = JWTManager()
+        manager.user_identity_loader(_subject)
         manager.additional_headers_loader(self._headers_of_view_token)
         manager.encode_key_loader(self._signing_jwk)
         manager.decode_key_loader(lambda header, _: self._public_jwk(self._find_key(header["kid"])))
@@ -106,6 +117,13 @@ class TokenCodec:
         # the gate has verified for this request.
         manager.token_in_blocklist_loader(lambda _, claims: _verified_claims() != claims)
         return manager
+
+    def _configured_context(self) -> AbstractContextManager[object]:
+        """Return a context with the configuration of `install`: scripts and threads have none."""
+        extensions = current_app.extensions if has_app_context() else {}
+        if extensions.get("flask-jwt-extended") is self._manager:
+            return nullcontext()
+        return self._own_app.app_context()
 
     def create_access_token(  # noqa: PLR0913 - one parameter per claim
         self,
@@ -140,7 +158,13 @@ class TokenCodec:
             "sid": sid, "gen": gen, "epoch": epoch, "iat": iat, "exp": iat + lifetime,
             "scope": format_scopes(scopes), "auth_time": auth_time, "amr": list(amr),
         }  # fmt: skip
-        token = self._sign(header, claims, key)
+        with self._configured_context():
+            token = create_access_token(
+                _SigningIdentity(sub, key),
+                fresh=fresh,
+                additional_claims=claims,
+                additional_headers=header,
+            )
         _require_readable(token, claims, header)
         return token, lifetime
 
@@ -153,19 +177,16 @@ class TokenCodec:
         """
         key = self._key_set.snapshot().refresh_key
         claims = {
-            "iss": self._issuer, "aud": self._audience, "sub": sub, "jti": f"{sid}.{gen}",
-            "type": "refresh", "sid": sid, "gen": gen,
+            "sid": sid, "gen": gen, "jti": f"{sid}.{gen}",
             "iat": unix_seconds(issued_at), "exp": unix_seconds(expires_at),
         }  # fmt: skip
-        return self._sign({"typ": "rt+jwt", "kid": key.kid}, claims, key)
-
-    def _sign(self, header: Mapping[str, str], claims: Mapping[str, Any], key: Key) -> str:
-        """Return a token in compact form (RFC 7515 section 3.1), signed with a key of ours."""
-        jwk = self._private_jwk(key)
-        parts = [encode_json({"alg": key.alg, **header}), encode_json(claims)]
-        signed = ".".join(map(encode_base64url, parts))
-        signature = jwk.Algorithm.sign(signed.encode(), jwk.key)
-        return f"{signed}.{encode_base64url(signature)}"
+        headers = {"typ": "rt+jwt", "kid": key.kid}
+        identity = _SigningIdentity(sub, key)
+        with self._configured_context():
+            token: str = create_refresh_token(
+                identity, additional_claims=claims, additional_headers=headers
+            )
+        return token
 
     def verify_access_token(self, token: str) -> Claims:
         """Return the claims of an access token.
@@ -217,16 +238,20 @@ class TokenCodec:
             raise TokenInvalid
         return key
 
-    def _headers_of_view_token(self, _identity: object) -> dict[str, str]:
+    def _headers_of_view_token(self, identity: object) -> dict[str, str]:
         """Return the header of a token that a view creates with Flask-JWT-Extended itself.
 
         The gate accepts no such token, because it belongs to no session.
         """
+        if isinstance(identity, _SigningIdentity):
+            return {}  # the codec passes its own
         key = self._key_set.snapshot().current
         setattr(g, _SIGNING_KEY, key)  # `_signing_jwk` is called next, and has to use the same key
         return {"kid": key.kid}
 
-    def _signing_jwk(self, _identity: object) -> PyJWK:
+    def _signing_jwk(self, identity: object) -> PyJWK:
+        if isinstance(identity, _SigningIdentity):
+            return self._private_jwk(identity.key)
         return self._private_jwk(g.pop(_SIGNING_KEY))
 
     def _private_jwk(self, key: Key) -> PyJWK:
@@ -265,3 +290,7 @@ def _verified_claims() -> Mapping[str, Any] | None:
     except RuntimeError:
         return None
     return claims
+
+
+def _subject(identity: object) -> object:
+    return identity.sub if isinstance(identity, _SigningIdentity) else identity
