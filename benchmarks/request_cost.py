@@ -73,10 +73,6 @@ def work() -> None:
     """Measure what each line of the standard input asks for."""
     from bench.workload import Workload  # noqa: PLC0415 - it imports the measured version
 
-    from itemsapi.server.allocator import return_large_blocks  # noqa: PLC0415 - likewise
-
-    return_large_blocks()  # as a worker of the server
-
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever else is printed is no answer
     with tempfile.TemporaryDirectory() as folder:
         workload = Workload(Path(folder))

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from argon2 import PasswordHasher, extract_parameters
-from argon2.exceptions import HashingError, VerifyMismatchError
+from argon2.exceptions import HashingError, VerificationError, VerifyMismatchError
 from argon2.low_level import Type, error_to_str
 
 from itemsapi.accounts import passwords as passwords_module
@@ -262,7 +262,11 @@ def test_matches_raises_busy_when_the_machine_has_no_memory(
     passwords: PasswordService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R-23: 503, not 401, which could lock the user out."""
-    monkeypatch.setattr("argon2.low_level.core", lambda *_: -22)
+
+    def exhausted(*_: object) -> bool:
+        raise VerificationError(error_to_str(-22))
+
+    monkeypatch.setattr("argon2.PasswordHasher.verify", exhausted, raising=True)
     stored = passwords.hash("x")
     with pytest.raises(Busy, match="Try again"):
         passwords.matches("x", stored)

@@ -28,7 +28,7 @@ from argon2 import PasswordHasher, Type
 from argon2.exceptions import HashingError, InvalidHashError, VerificationError
 from argon2.low_level import error_to_str
 
-from itemsapi.accounts import argon2_verification, foreign_hashes
+from itemsapi.accounts import foreign_hashes
 from itemsapi.accounts.hashing_queue import HashingQueue
 from itemsapi.accounts.hashing_thread import HashingThread
 from itemsapi.observability.context import request_context
@@ -62,7 +62,6 @@ class PasswordService:
             parallelism=settings.argon2_parallelism,
             type=Type.ID,
         )
-        self._memory = argon2_verification.KeptMemory()
         self._queue = HashingQueue(
             max_running=MAX_CONCURRENT_HASHES, max_waiting=MAX_WAITING_HASHES
         )
@@ -165,10 +164,9 @@ class PasswordService:
             return foreign is not None and foreign.matches(password)
         try:
             with _busy_if_exhausted():
-                argon2_verification.verify(self._memory, stored, normalize_password(password))
+                return self._hasher.verify(stored, normalize_password(password))
         except (VerificationError, InvalidHashError):
             return False
-        return True
 
     def _hash(self, password: str) -> str:
         with _busy_if_exhausted():
