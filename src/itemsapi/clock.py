@@ -6,7 +6,6 @@ as a `Timer`, for the same reason. Times are aware datetimes in UTC.
 """
 
 import os
-import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -37,20 +36,8 @@ def new_id() -> str:
 
     Ids sort by creation time, so that new rows are stored next to each other in an index.
     """
-    return _uuid7(int.from_bytes(os.urandom(10), "big"))
-
-
-def new_request_id() -> str:
-    """Return a new UUIDv7 for a request, which is no secret and names no row.
-
-    Every request has one, and the generator of the system hands the lock of Python over.
-    """
-    return _uuid7(random.getrandbits(80))
-
-
-def _uuid7(random_bits: int) -> str:
-    """Return the text of a UUIDv7 with 80 random bits, of which six give way to its version."""
     milliseconds = time.time_ns() // 1_000_000
+    random_bits = int.from_bytes(os.urandom(10), "big")
     value = (milliseconds << 80) | random_bits
     value = value & ~(0xF << 76) | (7 << 76)  # version
     value = value & ~(0x3 << 62) | (0x2 << 62)  # variant

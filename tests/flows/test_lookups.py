@@ -158,10 +158,10 @@ def test_connections_are_closed_when_another_thread_closes_them_too(store: ItemS
 
 
 @pytest.mark.dialect("sqlite")
-def test_connections_are_not_used_after_a_fork(
+def test_connections_are_neither_used_nor_closed_after_a_fork(
     store: ItemStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite forbids to use a connection in another process than the one that opened it."""
+    """SQLite forbids both in another process than the one that opened the connection."""
     item = store.create()
     store.items.get(item.id, owner=None)
     before = kept(store)[-1]
@@ -170,7 +170,9 @@ def test_connections_are_not_used_after_a_fork(
     store.items.get(item.id, owner=None)
     after = kept(store)[-1]
     store.items.get(item.id, owner=None)
-    assert (after is not before, kept(store)[-1] is after) == (True, True)
+    is_open = before.dbapi_connection is not None
+    before.close()  # this is the parent too
+    assert (after is not before, kept(store)[-1] is after, is_open) == (True, True, True)
 
 
 def kept(store: ItemStore) -> Any:

@@ -156,12 +156,13 @@ class SqliteReader:
         """Take the engine that opens the connections."""
         self._engine = engine
         self._idle: deque[PoolProxiedConnection] = deque()
+        self._of_parent: deque[PoolProxiedConnection] = deque()
         self._process = os.getpid()
 
     def run(self, lookup: Lookup, params: Parameters) -> Rows:
         """Return the rows of a look-up. Raise the errors of the driver, and those of `connect`."""
-        if self._process != os.getpid():  # after a fork the connections belong to the parent
-            self.close()
+        if self._process != os.getpid():
+            self._leave_to_parent()
         idle = self._idle
         try:
             connection = idle.pop()
@@ -180,8 +181,17 @@ class SqliteReader:
 
     def close(self) -> None:
         """Close all connections; those that are in use now, afterwards."""
-        idle, self._idle, self._process = self._idle, deque(), os.getpid()
+        if self._process != os.getpid():
+            self._leave_to_parent()
+        idle, self._idle = self._idle, deque()
         _close(idle)
+
+    def _leave_to_parent(self) -> None:
+        """Neither use nor close the connections of the process that forked this one.
+
+        SQLite forbids both; without a reference they would be closed.
+        """
+        self._of_parent, self._idle, self._process = self._idle, deque(), os.getpid()
 
     def _open(self) -> PoolProxiedConnection:
         connection = self._engine.raw_connection()

@@ -11,7 +11,7 @@ from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from typing import Any
 
-from itemsapi.clock import new_request_id
+from itemsapi.clock import new_id
 
 MAX_USER_AGENT_LENGTH = 200
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
@@ -65,7 +65,7 @@ def reset_request_context(token: Token[RequestContext]) -> None:
 def read_request_context(environ: Mapping[str, Any]) -> RequestContext:
     """Return the context of a request; use the client's request id if it is well-formed."""
     client_id = environ.get("HTTP_X_REQUEST_ID", "")
-    request_id = client_id if _REQUEST_ID.fullmatch(client_id) else new_request_id()
+    request_id = client_id if _REQUEST_ID.fullmatch(client_id) else new_id()
     agent = environ.get("HTTP_USER_AGENT", "")[:MAX_USER_AGENT_LENGTH]
     return RequestContext(
         request_id=request_id,

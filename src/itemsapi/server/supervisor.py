@@ -8,7 +8,7 @@ that a new version of granian still calls them.
 
 import logging
 import multiprocessing
-import random
+import secrets
 import signal
 import socket
 import time
@@ -86,7 +86,7 @@ class Supervisor(MPServer):
         super().__init__(target, address=host, port=port, **options)
         self.main_loop_interrupt = ReentrantEvent()  # type: ignore[assignment]  # as much of it as granian uses
         self._listener, self._pin = listener, pin
-        self._first_core = random.randrange(MAX_CORES)  # noqa: S311 - spreads the services of a machine
+        self._first_core = secrets.randbelow(MAX_CORES)  # another one in each service of a machine
         self._loaded: dict[int, tuple[Connection, Connection]] = {}  # by worker: a pipe
         self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
         self._interrupted_at: float | None = None
