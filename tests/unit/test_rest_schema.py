@@ -125,6 +125,16 @@ def outcome(serialize: Callable[[], Any]) -> Any:
         return type(error)
 
 
+def outcome_of_list(serialize: Callable[[], Any]) -> Any:
+    """Return the result, or that there is an exception.
+
+    If several values raise one, it is that of another value than with marshmallow: values are
+    serialized field by field, and not object by object.
+    """
+    result = outcome(serialize)
+    return Exception if isinstance(result, type) else result
+
+
 @given(
     kinds=st.lists(st.tuples(st.sampled_from(KINDS), OPTIONS), min_size=1, max_size=4),
     values=st.lists(VALUES, min_size=12, max_size=12),
@@ -172,8 +182,8 @@ def test_a_list_is_serialized_as_marshmallow_does_for_random_schemas(
     schema, names = build(kinds)
     pairs = zip(rows, shapes, strict=False)
     objects = [shape(dict(zip(names, row, strict=False))) for row, shape in pairs]
-    expected = outcome(lambda: [original(schema, each) for each in objects])
-    assert outcome(lambda: schema.dump(objects, many=True)) == expected
+    expected = outcome_of_list(lambda: [original(schema, each) for each in objects])
+    assert outcome_of_list(lambda: schema.dump(objects, many=True)) == expected
 
 
 @given(kinds=RANDOM_KINDS, rows=ROWS, shape=st.sampled_from(SHAPES), many=st.booleans())
@@ -189,8 +199,8 @@ def test_the_json_is_the_same_when_times_are_left_to_the_encoder(
     schema.many = many
     objects = [shape(dict(zip(names, row, strict=False))) for row in rows]
     obj = objects if many else (objects or [{}])[0]
-    expected = outcome(lambda: dumps(marshmallow.Schema.dump(schema, obj)))
-    assert outcome(lambda: dumps(schema.dump_for_json(obj))) == expected
+    expected = outcome_of_list(lambda: dumps(marshmallow.Schema.dump(schema, obj)))
+    assert outcome_of_list(lambda: dumps(schema.dump_for_json(obj))) == expected
 
 
 @given(kinds=RANDOM_KINDS, values=st.lists(VALUES, min_size=4, max_size=4), sent=st.data())
