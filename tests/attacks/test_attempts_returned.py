@@ -7,6 +7,7 @@ effect.
 
 from collections.abc import Callable
 from datetime import timedelta
+from http import HTTPStatus
 
 import pytest
 from sqlalchemy import text
@@ -18,7 +19,7 @@ from itemsapi.issuer.sessions import end_all_sessions
 from itemsapi.problems import Busy
 from itemsapi.testing import PASSWORD
 from support.app_factory import Backend
-from support.database_faults import FaultMode, failing_database
+from support.database_faults import FaultInjector, FaultMode, failing_database
 from support.operator_client import NEW_PASSWORD
 
 WRONG = "not the password at all"
@@ -53,6 +54,16 @@ def count_steps(backend: Backend, job: Callable[[], int]) -> int:
     return steps.count
 
 
+def possible_answers(how: FaultMode, steps: FaultInjector, total: int) -> set[int]:
+    """Return how an operation of `total` steps may end when one of them failed.
+
+    A look-up on SQLite's driver is repeated by SQLAlchemy, which is a step more, so one fault of it
+    is not noticed. More steps also follow when the attempt is returned.
+    """
+    may_succeed = how == "answer lost" or (how == "once" and steps.count > total)
+    return {200, 503} if may_succeed else {503}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["once", "from then on", "answer lost"])
 def test_an_eleventh_sign_in_succeeds_after_ten_failed_at_any_step(
@@ -64,7 +75,8 @@ def test_an_eleventh_sign_in_succeeds_after_ten_failed_at_any_step(
     for at in range(1, total + 1):
         for _ in range(10):
             with failing_database(backend.services.database, at, how) as steps:
-                assert status(backend) in ({503} if how != "answer lost" else {200, 503})
+                answer = status(backend)
+            assert answer in possible_answers(how, steps, total)
             assert steps.failed
         if status(backend) != 200:
             spoilt.add(at)
@@ -84,9 +96,13 @@ def test_an_eleventh_change_succeeds_after_ten_failed_at_any_step(
         passwords.reverse()
         token = backend.login("ada", password=passwords[0])["access_token"]
         for _ in range(10):
-            with failing_database(backend.services.database, at, how):
-                assert change_password(backend, token, *passwords) == 503
-        assert change_password(backend, token, *passwords) == 200, at
+            with failing_database(backend.services.database, at, how) as steps:
+                answer = change_password(backend, token, *passwords)
+            assert answer in possible_answers(how, steps, total)
+            if answer == HTTPStatus.OK:
+                break  # the look-up was repeated, and the password is changed
+        else:
+            assert change_password(backend, token, *passwords) == 200, at
 
 
 def test_a_wrong_password_gets_401_only_when_it_is_counted(backend: Backend) -> None:

@@ -14,6 +14,6 @@ occupying a thread (ADR 7):
     pool            threads for the application, scheduled fairly between clients
     fair_queue      decides which job is next
     responses       responses, sent under a deadline and a budget
-    refusals        answers that say when to retry, sent a moment later
+    refusals        who comes back too early waits for its next refusal
     environ         translates an ASGI scope into a WSGI environment
 """

@@ -111,7 +111,7 @@ class Exchange:
             response.headers.append((b"connection", b"close"))
         start = {"status": response.status, "headers": response.headers}
         try:
-            await self._pool.refusals.pause(response)
+            await self._pool.refusals.pause(response, self._scope["client"])
             await self._send({"type": "http.response.start", **start})
             if response.is_large:
                 await self._send_large(response)
